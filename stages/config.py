@@ -1,0 +1,270 @@
+"""The only reader of ``params.yaml``: typed, checked, frozen. Importing it does not import torch."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stages.errors import UserError, stage
+from stages.regularizers import REGULARIZERS, Regularizer
+
+PARAMS = Path("params.yaml")
+SOURCES = ("digits", "afhq", "folder")
+LABEL_SETS = ("clean", "partly_random", "random")
+BASELINE = "none"
+"""The variant that every other is compared with."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Folder(Section):
+    path: str
+    image_size: Annotated[int, Field(ge=4, le=512)]
+    max_unreadable: Share
+
+
+class Afhq(Section):
+    """Addresses of the three archives."""
+
+    clean: str
+    partly_random: str
+    random: str
+
+
+class LabelNoise(Section):
+    """Shares of labels drawn anew, uniformly over all classes, so that some keep their value."""
+
+    seed: Annotated[int, Field(ge=0)]
+    partly_random: Share
+    random: Share
+
+
+class Data(Section):
+    source: Literal["digits", "afhq", "folder"]
+    folder: Folder
+    afhq: Afhq
+    label_noise: LabelNoise
+    augmentation: dict[Literal["digits", "afhq", "folder"], dict[str, Any]]
+
+
+class Splits(Section):
+    seeds: Annotated[int, Field(ge=2)]
+    train: Count
+    val: Count
+
+
+class Training(Section):
+    network: Literal["AnimalNet", "BigAnimalNet", "AnimalNetDropout"]
+    epochs: Count
+    batch_size: Count
+    optimizer: Literal["sgd", "adam", "adamw"]
+    lr: Positive
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+
+
+class Evaluation(Section):
+    calibration_bins: Count
+    near_zero: Positive
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+
+
+class File(Section):
+    """``params.yaml`` as written."""
+
+    data: Data
+    splits: Splits
+    training: Training
+    evaluation: Evaluation
+    variants: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of training that the benchmark compares."""
+
+    name: str
+    about: str
+    training: Training
+    """The shared settings with this variant's overrides."""
+    regularizers: tuple[Regularizer, ...]
+
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """All that decides the outcome, by section, resolved: the training settings and each regularizer's own."""
+        own = {_name(r): r.model_dump() for r in self.regularizers}
+        return {"training": self.training.model_dump(), **own}
+
+
+@dataclass(frozen=True)
+class Params:
+    data: Data
+    splits: Splits
+    training: Training
+    evaluation: Evaluation
+    variants: Mapping[str, Variant]
+
+    def variant(self, name: str) -> Variant:
+        if name not in self.variants:
+            raise UserError(f"{PARAMS}: there is no variant {name!r}; there are {', '.join(self.variants)}")
+        return self.variants[name]
+
+
+def load(path: Path = PARAMS) -> Params:
+    """Read and check the whole of ``params.yaml``.
+
+    Raises ``UserError`` that lists every mistake with its key, the value found and what is allowed.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _NoDuplicates)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run this from the root of the project") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a mapping with the keys {', '.join(File.model_fields)}")
+    problems: list[str] = []
+    file = _check(File, content, (), problems)
+    if file is None:
+        raise _refused(path, problems)
+    augmentation = {
+        source: _check(REGULARIZERS["augmentation"], values, ("data", "augmentation", source), problems)
+        for source, values in file.data.augmentation.items()
+    }
+    if missing := sorted(set(SOURCES) - set(augmentation)):
+        problems.append(f"data.augmentation: missing {', '.join(missing)}")
+    variants = {name: _variant(name, body, file, problems) for name, body in file.variants.items()}
+    if BASELINE not in variants:
+        problems.append(f"variants: {BASELINE!r} is missing; every other variant is compared with it")
+    if problems:
+        raise _refused(path, problems)
+    return Params(
+        file.data,
+        file.splits,
+        file.training,
+        file.evaluation,
+        {name: variant for name, variant in variants.items() if variant},
+    )
+
+
+def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -> Variant | None:
+    where = ("variants", name)
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        problems.append(f"variants.{name}: a variant's name may hold letters, digits, _ and - (no dots or spaces)")
+    about = body.get("about", "")
+    if not isinstance(about, str):
+        problems.append(f"{_key((*where, 'about'))}: found {about!r}; allowed: a sentence")
+    overrides = body.get("training", {})
+    if not isinstance(overrides, dict) or "device" in overrides:
+        problems.append(f"{_key((*where, 'training'))}: must be a mapping of training keys other than device")
+        overrides = {}
+    # Keys and values are reported where the user wrote them, under the variant.
+    training = _check(Training, {**file.training.model_dump(), **overrides}, (*where, "training"), problems)
+    regularizers = []
+    for key, values in body.items():
+        if key in ("about", "training"):
+            continue
+        if key not in REGULARIZERS:
+            known = ", ".join(["about", "training", *REGULARIZERS])
+            problems.append(f"{_key((*where, key))}: unknown regularizer; allowed: {known}")
+            continue
+        if key == "augmentation" and isinstance(values, dict):
+            values = {**file.data.augmentation.get(file.data.source, {}), **values}
+        regularizers.append(_check(REGULARIZERS[key], values, (*where, key), problems))
+    if training is None or None in regularizers:
+        return None
+    return Variant(name, about, training, tuple(r for r in regularizers if r is not None))
+
+
+def _check(
+    model: type[Model], values: Any, where: tuple[str | int, ...], problems: list[str]
+) -> Model | None:
+    if not isinstance(values, dict):
+        problems.append(f"{_key(where)}: found {values!r}; allowed: a mapping of {', '.join(model.model_fields)}")
+        return None
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems += [_problem(model, where, details) for details in error.errors()]
+        return None
+
+
+def _problem(model: type[BaseModel], where: tuple[str | int, ...], details: Any) -> str:
+    location = (*where, *details["loc"])
+    if details["type"] == "extra_forbidden":
+        for part in details["loc"][:-1]:
+            inner = model.model_fields[str(part)].annotation
+            model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
+        return f"{_key(location)}: unknown key; allowed: {', '.join(model.model_fields) or 'none'}"
+    if details["type"] == "missing":
+        return f"{_key(location)}: missing"
+    found = details["input"]
+    hint = ""
+    if isinstance(found, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", found):
+        hint = " (YAML reads this as text; write the number with a dot and a sign, such as 1.0e-4)"
+    allowed = details["msg"].replace("Input should be", "must be").replace("String should match pattern", "must match")
+    return f"{_key(location)}: found {found!r}; {allowed}{hint}"
+
+
+def _key(where: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in where if part != "[key]")
+
+
+def _refused(path: Path, problems: list[str]) -> UserError:
+    return UserError(f"{path} was refused:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+def _name(regularizer: Regularizer) -> str:
+    return next(name for name, kind in REGULARIZERS.items() if isinstance(regularizer, kind))
+
+
+class _NoDuplicates(yaml.SafeLoader):
+    """YAML in which a key given twice is an error instead of a silent loss."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+@stage
+def main() -> None:
+    """``python -m stages.config [source=NAME]``: check ``params.yaml``; with a source, choose it first."""
+    from ruamel.yaml import YAML  # keeps comments and layout, which PyYAML drops
+
+    from stages.files import replacing
+
+    for argument in sys.argv[1:]:
+        key, _, source = argument.partition("=")
+        if key != "source" or source not in SOURCES:
+            raise UserError(f"found {argument!r}; allowed: source={' | '.join(SOURCES)}")
+        before = load()
+        if before.data.source != source:
+            editor = YAML()
+            editor.preserve_quotes, editor.width = True, 4096
+            content = editor.load(PARAMS)
+            content["data"]["source"] = source
+            with replacing(PARAMS) as temporary:
+                editor.dump(content, temporary)
+    load()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""The networks of the seed notebook, for a stack of replicas.
+
+A stack holds R networks of one architecture: every parameter has a leading dimension R, and no operation mixes
+replicas. On a GPU the replicas of an experiment train as one stack; on a CPU each is a stack of one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from stages.training.streams import Streams
+
+
+class Linear(nn.Module):
+    """R linear maps: (R, N, inputs) to (R, N, outputs)."""
+
+    def __init__(self, replicas: int, inputs: int, outputs: int, device: torch.device):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(replicas, outputs, inputs, device=device))
+        self.bias = nn.Parameter(torch.empty(replicas, outputs, device=device))
+
+    def draw(self, replica: int, generator: torch.Generator) -> None:
+        """Draw one replica's weights as ``torch.nn.Linear`` draws its own, from a CPU generator."""
+        weight, bias = torch.empty(self.weight.shape[1:]), torch.empty(self.bias.shape[1:])
+        nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+        bound = 1 / math.sqrt(weight.shape[1])
+        nn.init.uniform_(bias, -bound, bound, generator=generator)
+        with torch.no_grad():
+            self.weight[replica] = weight
+            self.bias[replica] = bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias[:, None], x, self.weight.mT)
+
+
+class BatchNorm(nn.Module):
+    """R batch normalizations over (R, N, units); each unit of each replica has its own statistics."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, replicas: int, units: int, momentum: float, device: torch.device):
+        super().__init__()
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(replicas, units, device=device))
+        self.bias = nn.Parameter(torch.zeros(replicas, units, device=device))
+        self.register_buffer("running_mean", torch.zeros(replicas, units, device=device))
+        self.register_buffer("running_var", torch.ones(replicas, units, device=device))
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        replicas, images, units = x.shape
+        side_by_side = x.transpose(0, 1).reshape(images, replicas * units)
+        normalized = F.batch_norm(
+            side_by_side,
+            self.running_mean.view(-1),
+            self.running_var.view(-1),
+            self.weight.view(-1),
+            self.bias.view(-1),
+            training,
+            self.momentum,
+        )
+        return normalized.view(images, replicas, units).transpose(0, 1)
+
+
+class Network(nn.Module):
+    """A stack of R multilayer perceptrons over flattened images.
+
+    Each hidden layer is linear, batch normalization if added, dropout if set, activation. The parameters are named
+    as in the seed notebook: ``fc1``, ``fc2``, ``fc3``.
+    """
+
+    def __init__(
+        self,
+        replicas: int,
+        inputs: int,
+        hidden: tuple[int, ...],
+        classes: int,
+        activation: Callable[[Tensor], Tensor],
+        dropout: tuple[float, ...],
+        device: torch.device,
+    ):
+        super().__init__()
+        self.replicas, self.hidden, self.activation, self.dropout = replicas, hidden, activation, dropout
+        self.device = device
+        sizes = [inputs, *hidden, classes]
+        for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+            self.add_module(f"fc{layer}", Linear(replicas, fan_in, fan_out, device))
+
+    def set_dropout(self, p: float) -> None:
+        """Drop hidden units with probability ``p`` in every hidden layer."""
+        self.dropout = (p,) * len(self.hidden)
+
+    def add_batch_norm(self, momentum: float) -> None:
+        """Normalize every hidden layer before its activation."""
+        for layer, units in enumerate(self.hidden, start=1):
+            self.add_module(f"bn{layer}", BatchNorm(self.replicas, units, momentum, self.device))
+
+    @property
+    def has_batch_norm(self) -> bool:
+        return hasattr(self, "bn1")
+
+    @property
+    def trains_as_it_predicts(self) -> bool:
+        """True if a training pass gives the same outputs as an evaluation pass."""
+        return not self.has_batch_norm and not any(self.dropout)
+
+    def draw(self, streams: Streams) -> None:
+        """Draw the initial weights, layer by layer, each replica from its own stream ``init``."""
+        for replica in range(self.replicas):
+            generator = streams.generator(replica, "init")
+            for layer in range(1, len(self.hidden) + 2):
+                self.get_submodule(f"fc{layer}").draw(replica, generator)
+
+    def forward(self, x: Tensor, streams: Streams | None = None) -> Tensor:
+        """Logits (R, N, classes) of images x (R, N, C, H, W); with ``streams`` a training pass, else an evaluation."""
+        x = x.flatten(2)
+        training = streams is not None
+        for layer, p in enumerate(self.dropout, start=1):
+            x = self.get_submodule(f"fc{layer}")(x)
+            if self.has_batch_norm:
+                x = self.get_submodule(f"bn{layer}")(x, training)
+            if streams is not None and p:
+                x = x * (streams.uniform(f"dropout.{layer}", *x.shape[1:]) >= p) / (1 - p)
+            x = self.activation(x)
+        return self.get_submodule(f"fc{len(self.hidden) + 1}")(x)
+
+    @staticmethod
+    def copy_replicas(source: Mapping[str, Tensor], target: Mapping[str, Tensor], chosen: Tensor) -> None:
+        """Copy the weights of the replicas ``chosen`` (R,) from one state dict to another, in place."""
+        for name, value in source.items():
+            target[name].copy_(value.where(chosen.view(-1, *[1] * (value.dim() - 1)), target[name]))
+
+    def norms(self) -> Tensor:
+        """The seeds' parameter norm (R,): square root of the sum of squares over all parameters."""
+        squares = [p.detach().square().flatten(1).sum(1) for p in self.parameters()]
+        return torch.stack(squares).sum(0).sqrt()
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network's shape apart from the data: hidden units, activation, dropout before each activation."""
+
+    hidden: tuple[int, ...]
+    activation: Callable[[Tensor], Tensor]
+    dropout: tuple[float, ...]
+
+    def stack(self, replicas: int, image_shape: tuple[int, ...], classes: int, device: torch.device) -> Network:
+        """R networks for images (C, H, W), weights not yet drawn."""
+        return Network(
+            replicas, math.prod(image_shape), self.hidden, classes, self.activation, self.dropout, device
+        )
+
+
+NETWORKS: dict[str, Architecture] = {
+    "AnimalNet": Architecture((128, 32), F.relu, (0.0, 0.0)),
+    "BigAnimalNet": Architecture((124, 64), F.leaky_relu, (0.0, 0.0)),
+    "AnimalNetDropout": Architecture((248, 210), F.leaky_relu, (0.5, 0.3)),
+}
+"""The seed notebook's networks (001), which end in log-softmax there and in logits here."""

@@ -1,0 +1,52 @@
+"""Data augmentation by flips and shifts: Simard, Steinkraus and Platt, "Best Practices for Convolutional Networks", 2003."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from stages.regularizers.base import Regularizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stages.training.streams import Streams
+
+
+class Augmentation(Regularizer):
+    """Shows each training image anew in every epoch: mirrored left to right, or moved by up to ``shift`` pixels.
+
+    What is not given here comes from ``data.augmentation`` for the data source in use: a mirrored face is a face,
+    a mirrored digit is not a digit.
+    """
+
+    title: ClassVar[str] = "Data augmentation"
+    paper: ClassVar[str] = "Simard et al. 2003, https://doi.org/10.1109/ICDAR.2003.1227801"
+    changes_inputs: ClassVar[bool] = True
+
+    horizontal_flip: float = Field(ge=0, le=1)
+    """Probability of mirroring an image."""
+    shift: int = Field(ge=0)
+    """Largest move, in pixels, along each axis; uncovered pixels repeat the image's edge."""
+
+    def batch(self, x: Tensor, y: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+        replicas, images, channels, height, width = x.shape
+        if self.horizontal_flip:
+            flip = streams.uniform("augmentation.flip", images) < self.horizontal_flip
+            x = x.flip(-1).where(flip[:, :, None, None, None], x)
+        if self.shift:
+            span = 2 * self.shift + 1
+            rows, columns = (streams.uniform("augmentation.shift", 2, images) * span).long().unbind(1) # each (R, N)
+            x = _moved(x, rows - self.shift, dim=3)
+            x = _moved(x, columns - self.shift, dim=4)
+        return x, y
+
+
+def _moved(x: Tensor, offset: Tensor, dim: int) -> Tensor:
+    """Each image of x (R, N, C, H, W) moved along ``dim`` by its own offset (R, N) in pixels."""
+    size = x.shape[dim]
+    position = offset.new_tensor(range(size)) - offset[:, :, None]
+    shape = [*offset.shape, 1, 1, 1]
+    shape[dim] = size
+    return x.gather(dim, position.clamp(0, size - 1).view(shape).expand(x.shape))
