@@ -138,10 +138,18 @@ class Network(nn.Module):
         for name, value in source.items():
             target[name].copy_(value.where(chosen.view(-1, *[1] * (value.dim() - 1)), target[name]))
 
-    def norms(self) -> Tensor:
+    def norm(self) -> Tensor:
         """The seeds' parameter norm (R,): square root of the sum of squares over all parameters."""
-        squares = [p.detach().square().flatten(1).sum(1) for p in self.parameters()]
-        return torch.stack(squares).sum(0).sqrt()
+        return norm(list(self.parameters()))
+
+    def layer_norms(self) -> dict[str, Tensor]:
+        """The norm (R,) of the parameters of each layer, by the layer's name."""
+        return {name: norm(list(layer.parameters())) for name, layer in self.named_children()}
+
+
+def norm(parameters: list[nn.Parameter]) -> Tensor:
+    """Square root of the sum of squares over parameters (R, ...): (R,)."""
+    return torch.stack([p.detach().square().flatten(1).sum(1) for p in parameters]).sum(0).sqrt()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ class History:
     """Measurements of R replicas: row e holds the state after e epochs, row 0 the initial weights."""
 
     def __init__(self, replicas: int, epochs: int, device: torch.device):
-        self.values = torch.full((epochs + 1, len(METRICS), replicas), torch.nan, device=device)
+        self.values = torch.full(
+            (epochs + 1, len(METRICS), replicas), torch.nan, dtype=torch.double, device=device
+        )
         self.active = torch.ones(replicas, dtype=torch.bool, device=device)
         """(R,): the replicas still in training."""
         self.measured = torch.zeros(replicas, dtype=torch.long, device=device)
@@ -25,7 +27,7 @@ class History:
     def record(self, **metrics: Tensor) -> None:
         """Add a row: a tensor (R,) for each of ``METRICS``."""
         self.epoch += 1
-        self.values[self.epoch] = torch.stack([metrics[name] for name in METRICS])
+        self.values[self.epoch] = torch.stack([metrics[name].double() for name in METRICS])
         self.measured += self.active
         self.diverged |= self.active & ~metrics["train_loss"].isfinite()
         self.active = self.active & ~self.diverged

@@ -12,18 +12,11 @@ from torch import Tensor
 from stages.config import Training
 from stages.models import NETWORKS, Network
 from stages.regularizers import Regularizer
+from stages.training.examples import Examples
 from stages.training.history import History
 from stages.training.streams import Streams
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Images (R, N, C, H, W) in [-1, 1] and class indices (R, N), for R replicas."""
-
-    images: Tensor
-    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -32,6 +25,8 @@ class Trained:
 
     network: Network
     history: History
+    initial_norms: dict[str, Tensor]
+    """By layer: the norm (R,) of its initial weights and biases."""
 
 
 def train(
@@ -65,6 +60,7 @@ def train(
         batches == 1 and network.trains_as_it_predicts and not any(r.changes_inputs for r in regularizers)
     )
     history = History(len(seeds), settings.epochs, device)
+    initial_norms = network.layer_norms()
     weights = network.state_dict()
     kept = {name: value.clone() for name, value in weights.items()}
 
@@ -94,7 +90,7 @@ def train(
     network.load_state_dict(kept)
     for regularizer in regularizers:
         regularizer.finish(network)
-    return Trained(network, history)
+    return Trained(network, history, initial_norms)
 
 
 def make_optimizer(
@@ -161,11 +157,11 @@ def measure(
         train_accuracy=train_accuracy,
         val_loss=val_loss,
         val_accuracy=val_accuracy,
-        param_norm=network.norms(),
+        param_norm=network.norm(),
     )
 
 
 def loss_and_accuracy(outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean negative log likelihood in nats and share of correct predictions, each (R,), from logits (R, N, classes)."""
     losses = F.cross_entropy(outputs.transpose(1, 2), labels, reduction="none").mean(1)
-    return losses, (outputs.argmax(-1) == labels).float().mean(1)
+    return losses, (outputs.argmax(-1) == labels).double().mean(1)

@@ -1,0 +1,56 @@
+# Everything a user does. `make help` lists the targets; what they need they set up.
+
+PYTHON ?= python3
+PORT ?= 5000
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro ui test bench lint clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@echo
+	@echo "  make repro SOURCE=afhq    the real benchmark: Animal Faces from osf.io (SOURCE is digits, afhq or folder)"
+
+setup: $(READY) ## make the environment in .venv
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: this needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." >&2; \
+	  echo "Install one and name it: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "error: '$(PYTHON) -m venv' failed; on Debian and Ubuntu install the package python3-venv" >&2; exit 1; }
+	@echo "installing requirements.lock into $(VENV) (several GB with the CUDA build of torch; once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+repro: $(READY) ## run the pipeline: data, training, evaluation, the site in reports/, MLflow runs
+	@$(BIN)/python -m stages.config $(if $(SOURCE),source=$(SOURCE))
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+	@echo "the site: reports/index.html"
+
+ui: $(READY) ## compare the runs in MLflow at http://127.0.0.1:5000 (PORT=... for another)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m stages.track
+	@PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(PORT)
+
+test: $(READY) ## run the tests
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
+
+bench: $(READY) ## time the training step anew, into reports/timing/
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item benchmark
+
+lint: $(READY) ## check style, types and import rules
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean: ## remove the environment, caches and what the stages made in data/; reports/ and params.yaml stay
+	rm -rf $(VENV) .cache .dvc/cache .dvc/tmp mlflow.db* mlartifacts mlruns build *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
+	find data -mindepth 1 -maxdepth 1 ! -name README.md ! -name images -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,187 @@
+"""Stage ``evaluate``: the saved weights on the test set, and on the examples they were trained on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import confusion_matrix, f1_score
+from torch import Tensor
+
+from stages import config, files
+from stages.datasets.arrays import Pool, Split, read_pool, read_splits
+from stages.datasets.test_set import Test, read_test
+from stages.errors import stage
+from stages.models import NETWORKS, Network
+from stages.statistics import expected_calibration_error
+from stages.training.examples import select
+
+RUNS = Path("data/runs")
+EVALUATION = Path("data/evaluation")
+METRICS = Path("reports/metrics.json")
+CPU = torch.device("cpu")
+
+
+@stage
+def main() -> None:
+    params = config.load()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    forget_removed(set(params.variants))
+    pool, splits, test = read_pool(), read_splits(), read_test()
+    runs, confusion, layers = [], [], []
+    for variant in params.variants.values():
+        folder = RUNS / variant.name
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        history = pd.read_parquet(folder / "history.parquet")
+        weights = load_file(folder / "weights.safetensors")
+        for replica in record["replicas"]:
+            labels, seed = replica["labels"], replica["seed"]
+            prefix = f"{labels}/{seed}/"
+            state = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+            network = restore(variant, state, pool)
+            key = {"variant": variant.name, "labels": labels, "seed": seed}
+            curve = history[(history["labels"] == labels) & (history["seed"] == seed)]
+            measured, counts = on_test(network, test, params.evaluation.calibration_bins)
+            measured |= on_training(network, pool, splits[seed], labels)
+            measured["generalization_gap"] = measured["train_accuracy"] - measured["test_accuracy"]
+            fitted = curve.loc[curve["train_accuracy"] == 1, "epoch"]
+            near_zero = torch.cat([p.detach().abs().flatten() for p in network.parameters()]) < params.evaluation.near_zero
+            runs.append(
+                key
+                | measured
+                | {
+                    "epochs_to_fit": int(fitted.iloc[0]) if len(fitted) else None,
+                    "epochs": replica["epochs"],
+                    "diverged": replica["diverged"],
+                    "param_norm": float(network.norm()),
+                    "initial_norm": float(curve["param_norm"].iloc[0]),
+                    "near_zero": float(near_zero.double().mean()),
+                }
+            )
+            confusion += [key | row for row in counts]
+            layers += [key | row for row in per_layer(network, replica["initial_norms"], params.evaluation.near_zero)]
+    table = pd.DataFrame(runs).astype({"epochs_to_fit": "Int64"})
+    files.write_parquet(EVALUATION / "runs.parquet", table)
+    files.write_parquet(EVALUATION / "confusion.parquet", pd.DataFrame(confusion))
+    files.write_parquet(EVALUATION / "layers.parquet", pd.DataFrame(layers))
+    files.write_json(METRICS, summary(table))
+
+
+def forget_removed(variants: set[str]) -> None:
+    """Delete the runs of variants that params.yaml no longer names: DVC leaves the folders, and keeps their cache."""
+    for folder in RUNS.iterdir():
+        if folder.name not in variants:
+            shutil.rmtree(folder)
+
+
+def restore(variant: config.Variant, state: dict[str, Tensor], pool: Pool) -> Network:
+    """The trained network of one replica, as a stack of one, from its weights by parameter name."""
+    height, width, channels = pool.images.shape[1:]
+    network = NETWORKS[variant.training.network].stack(1, (channels, height, width), len(pool.classes), CPU)
+    for regularizer in variant.regularizers:
+        regularizer.build(network)
+    network.load_state_dict({name: value[None] for name, value in state.items()})
+    return network
+
+
+@torch.no_grad()
+def predict(network: Network, images: np.ndarray) -> np.ndarray:
+    """Log-probabilities (N, classes) of uint8 images (N, H, W, C)."""
+    labels = np.zeros(len(images), dtype=np.int64)
+    examples = select(images, [labels], [np.arange(len(images))], CPU)
+    return network(examples.images)[0].double().log_softmax(-1).numpy()
+
+
+def on_test(network: Network, test: Test, bins: int) -> tuple[dict[str, Any], list[dict[str, int]]]:
+    """The metrics on the test set, and the confusion counts as rows of true class, predicted class, count."""
+    log_probabilities = predict(network, test.images)
+    predicted = log_probabilities.argmax(1)
+    classes = range(log_probabilities.shape[1])
+    metrics = {
+        "test_accuracy": float((predicted == test.labels).mean()),
+        "test_loss": negative_log_likelihood(log_probabilities, test.labels),
+        "expected_calibration_error": expected_calibration_error(np.exp(log_probabilities), test.labels, bins),
+        "macro_f1": float(f1_score(test.labels, predicted, labels=classes, average="macro", zero_division=0)),
+    }
+    counts = confusion_matrix(test.labels, predicted, labels=classes)
+    rows = [
+        {"true": true, "predicted": guess, "count": int(counts[true, guess])} for true in classes for guess in classes
+    ]
+    return metrics, rows
+
+
+def on_training(network: Network, pool: Pool, split: Split, labels: str) -> dict[str, Any]:
+    """Fit of the labels trained on, and memory of the wrong ones among them.
+
+    ``accuracy_on_wrong_given`` and ``accuracy_on_wrong_true`` are NaN where no training label is wrong.
+    """
+    given, true = pool.labels[labels], pool.labels["clean"]
+    log_probabilities = predict(network, pool.images[split.train])
+    predicted = log_probabilities.argmax(1)
+    wrong = given[split.train] != true[split.train]
+    validated = predict(network, pool.images[split.val]).argmax(1)
+    return {
+        "train_accuracy": float((predicted == given[split.train]).mean()),
+        "train_loss": negative_log_likelihood(log_probabilities, given[split.train]),
+        "val_accuracy": float((validated == given[split.val]).mean()),
+        "accuracy_on_wrong_given": _share(predicted == given[split.train], wrong),
+        "accuracy_on_wrong_true": _share(predicted == true[split.train], wrong),
+    }
+
+
+def negative_log_likelihood(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over images, in nats, from log-probabilities (N, K) and class indices (N,)."""
+    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
+
+
+def per_layer(network: Network, initial_norms: dict[str, float], near_zero: float) -> list[dict[str, Any]]:
+    """For each layer its norm before and after training, and the share of its parameters below ``near_zero``."""
+    norms = network.layer_norms()
+    rows = []
+    for name, layer in network.named_children():
+        values = torch.cat([p.detach().abs().flatten() for p in layer.parameters()])
+        rows.append(
+            {
+                "layer": name,
+                "initial_norm": initial_norms[name],
+                "norm": float(norms[name]),
+                "near_zero": float((values < near_zero).double().mean()),
+            }
+        )
+    return rows
+
+
+def summary(runs: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Means over seeds by variant and label set, for ``dvc metrics``; null where a metric is not defined."""
+    reported = [
+        "test_accuracy",
+        "test_loss",
+        "expected_calibration_error",
+        "macro_f1",
+        "generalization_gap",
+        "accuracy_on_wrong_given",
+        "accuracy_on_wrong_true",
+        "param_norm",
+        "diverged",
+    ]
+    result: dict[str, dict[str, dict[str, float | None]]] = {}
+    for (variant, labels), group in runs.groupby(["variant", "labels"], sort=False):
+        means = {metric: float(group[metric].mean()) for metric in reported}
+        rounded = {metric: round(mean, 6) if np.isfinite(mean) else None for metric, mean in means.items()}
+        result.setdefault(str(variant), {})[str(labels)] = rounded
+    return result
+
+
+def _share(hits: np.ndarray, among: np.ndarray) -> float:
+    return float(hits[among].mean()) if among.any() else float("nan")
+
+
+if __name__ == "__main__":
+    main()

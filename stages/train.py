@@ -1,0 +1,117 @@
+"""Stage ``train``: one variant on every label set with every seed, into ``data/runs/<variant>/``."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import save_file
+
+from stages import config, files
+from stages.datasets.arrays import POOL, SPLITS, read_pool, read_splits
+from stages.errors import UserError, stage
+from stages.training.history import METRICS
+from stages.training.replicas import Material, Replica, device_name, find_device, train_variant
+
+RUNS = Path("data/runs")
+KEPT = Path(".cache/train")
+"""Finished stacks of unfinished variants. DVC deletes a stage's outputs before it runs; it does not know this folder."""
+
+
+@stage
+def main() -> None:
+    params = config.load()
+    if len(sys.argv) != 2:
+        raise UserError(f"usage: python -m stages.train VARIANT; there are {', '.join(params.variants)}")
+    variant = params.variant(sys.argv[1])
+    device = find_device(variant.training.device)
+    record = {
+        "variant": variant.name,
+        "parameters": variant.parameters(),
+        "device": device_name(device),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+    }
+    code = files.sha256(*map(Path, ("stages/training", "stages/regularizers", "stages/models.py", "stages/rng.py")))
+    key = sha256(f"{record} {code} {files.sha256(POOL, SPLITS)}".encode()).hexdigest()[:16]
+    folder = RUNS / variant.name
+    with alone(variant.name) as waited:
+        if waited and finished(folder, record):
+            print(f"{variant.name}: the training that was under way has finished it")
+            return
+        pool, splits = read_pool(), read_splits()
+        material = Material(
+            pool.images,
+            pool.labels,
+            len(pool.classes),
+            {seed: (split.train, split.val) for seed, split in splits.items()},
+        )
+        replicas = train_variant(variant, material, device, KEPT / variant.name / key)
+        write(folder, record, replicas)
+        shutil.rmtree(KEPT / variant.name)
+    diverged = sum(replica.diverged for replica in replicas)
+    print(f"{variant.name}: {len(replicas)} replicas on {record['device']}" + f", {diverged} diverged" * bool(diverged))
+
+
+@contextmanager
+def alone(variant: str) -> Iterator[bool]:
+    """Hold the variant's lock; True if another process had it. A training outlives a killed ``dvc repro``."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(KEPT / f"{variant}.lock")
+    try:
+        lock.acquire(timeout=0)
+        waited = False
+    except Timeout:
+        print(f"{variant}: another process is training it; waiting for its end")
+        lock.acquire()
+        waited = True
+    try:
+        yield waited
+    finally:
+        lock.release()
+
+
+def finished(folder: Path, record: dict[str, Any]) -> bool:
+    """True if the folder holds the whole outcome of this very training."""
+    file = folder / "run.json"
+    return file.exists() and record.items() <= json.loads(file.read_text(encoding="utf-8")).items()
+
+
+def write(folder: Path, record: dict[str, Any], replicas: list[Replica]) -> None:
+    """Write the histories, the weights and, last, the record of all replicas."""
+    histories = [
+        pd.DataFrame(replica.history, columns=list(METRICS)).assign(
+            labels=replica.labels, seed=replica.seed, epoch=range(len(replica.history))
+        )
+        for replica in replicas
+    ]
+    table = pd.concat(histories, ignore_index=True)
+    files.write_parquet(folder / "history.parquet", table[["labels", "seed", "epoch", *METRICS]])
+    with files.replacing(folder / "weights.safetensors") as temporary:
+        weights = {f"{r.labels}/{r.seed}/{name}": value for r in replicas for name, value in r.weights.items()}
+        save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
+    outcomes = [
+        {
+            "labels": replica.labels,
+            "seed": replica.seed,
+            "epochs": len(replica.history) - 1,
+            "diverged": replica.diverged,
+            "initial_norms": replica.initial_norms,
+        }
+        for replica in replicas
+    ]
+    files.write_json(folder / "run.json", {**record, "replicas": outcomes})
+
+
+if __name__ == "__main__":
+    main()

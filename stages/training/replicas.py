@@ -1,0 +1,214 @@
+"""Many replicas of one variant: stacks of them in parallel, each kept on disk as soon as it is finished."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from stages.config import Variant
+from stages.errors import UserError
+from stages.files import replacing
+from stages.training.examples import select
+from stages.training.loop import train
+
+CPU_STACK = 5
+"""Replicas that train together on a CPU. A constant, for what shares a stack decides the last bits of a result."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a variant trains on: uint8 images (N, H, W, C), labels (N,) by label set, (train, val) indices by seed."""
+
+    images: np.ndarray
+    labels: dict[str, np.ndarray]
+    classes: int
+    splits: dict[int, tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One finished replica: its history (epochs + 1, metrics) as far as it went, and its final state by name."""
+
+    labels: str
+    seed: int
+    history: np.ndarray
+    diverged: bool
+    initial_norms: dict[str, float]
+    weights: dict[str, Tensor]
+
+
+Stack = tuple[tuple[str, int], ...]
+"""Replicas that train together, each named by its label set and seed."""
+
+
+def find_device(name: str) -> torch.device:
+    """The device that ``training.device`` names, made ready: deterministic, and one thread per operation on a CPU.
+
+    Raises ``UserError`` for a CUDA device that this machine does not have.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA asks for to be deterministic
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            have = f"this machine has cuda:0 to cuda:{count - 1}" if count else "torch finds no CUDA device here"
+            raise UserError(f"params.yaml: training.device: found {name!r}, but {have}; set it to auto or cpu")
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def train_variant(variant: Variant, material: Material, device: torch.device, kept: Path) -> list[Replica]:
+    """Train a variant on every label set with every seed; the replicas come in the order label set, seed.
+
+    A finished stack is kept in the folder ``kept`` and not trained again when it is found there. An interruption
+    (Ctrl-C) stops every stack at its next epoch.
+    """
+    stacks = plan(material, device)
+    missing = [stack for stack in stacks if not _file(kept, stack).exists()]
+    interrupted = threading.Event()
+
+    def run(stack: Stack) -> None:
+        def on_epoch() -> None:
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+            progress.advance(stack)
+
+        torch.set_flush_denormal(True)  # per thread: a converged network slows down without it
+        tensors = train_stack(variant, material, stack, device, on_epoch)
+        with replacing(_file(kept, stack)) as temporary:
+            save_file(tensors, temporary)
+        progress.finish(stack)
+
+    workers = _cores() if device.type == "cpu" else 1
+    with Progress(variant, stacks, missing) as progress, ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(run, stack) for stack in missing]
+        try:
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()
+        finally:
+            interrupted.set()
+            pool.shutdown(cancel_futures=True)
+    return [replica for stack in stacks for replica in _unstack(stack, load_file(_file(kept, stack)))]
+
+
+def plan(material: Material, device: torch.device) -> list[Stack]:
+    """All replicas of a variant in stacks. On a GPU as many share one as fit in half of the free memory."""
+    replicas = list(product(material.labels, sorted(material.splits)))
+    size = CPU_STACK
+    if device.type == "cuda":
+        pixels = math.prod(material.images.shape[1:])
+        images = sum(map(len, next(iter(material.splits.values()))))
+        # Each image a few times over; 256 hidden units bound the weights, held with gradient, momentum and copies.
+        needed = 4 * pixels * (4 * images + 8 * 256)
+        size = max(1, int(torch.cuda.mem_get_info(device)[0] / 2 / needed))
+    return [tuple(replicas[i : i + size]) for i in range(0, len(replicas), size)]
+
+
+def train_stack(
+    variant: Variant, material: Material, stack: Stack, device: torch.device, on_epoch: Callable[[], None]
+) -> dict[str, Tensor]:
+    """Train one stack; the outcome as tensors with a leading dimension R, as they are kept on disk."""
+    labels = [material.labels[name] for name, _ in stack]
+    train_indices, val_indices = zip(*(material.splits[seed] for _, seed in stack), strict=True)
+    trained = train(
+        variant.training,
+        variant.regularizers,
+        select(material.images, labels, train_indices, device),
+        select(material.images, labels, val_indices, device),
+        material.classes,
+        [seed for _, seed in stack],
+        on_epoch,
+    )
+    history = trained.history
+    tensors = {
+        "history": history.values.movedim(-1, 0),
+        "measured": history.measured,
+        "diverged": history.diverged,
+        **{f"initial_norms/{layer}": norms for layer, norms in trained.initial_norms.items()},
+        **{f"weights/{name}": value for name, value in trained.network.state_dict().items()},
+    }
+    return {name: value.contiguous().cpu() for name, value in tensors.items()}
+
+
+def _unstack(stack: Stack, tensors: dict[str, Tensor]) -> Iterator[Replica]:
+    def within(group: str) -> dict[str, Tensor]:
+        return {name.partition("/")[2]: value for name, value in tensors.items() if name.startswith(group)}
+
+    for r, (labels, seed) in enumerate(stack):
+        yield Replica(
+            labels,
+            seed,
+            tensors["history"][r, : int(tensors["measured"][r])].numpy(),
+            bool(tensors["diverged"][r]),
+            {layer: float(norms[r]) for layer, norms in within("initial_norms/").items()},
+            {name: value[r] for name, value in within("weights/").items()},
+        )
+
+
+def _file(kept: Path, stack: Stack) -> Path:
+    return kept / ("-".join(f"{labels}{seed}" for labels, seed in (stack[0], stack[-1])) + ".safetensors")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Progress:
+    """A bar over the epochs of all replicas: the variant, the seeds done of each label set, the time left."""
+
+    def __init__(self, variant: Variant, stacks: list[Stack], missing: list[Stack]):
+        self.variant = variant
+        self.seeds = Counter(labels for stack in stacks for labels, _ in stack)
+        self.done = self.seeds - Counter(labels for stack in missing for labels, _ in stack)
+        self.epochs = {stack: 0 for stack in missing}
+        self.lock = threading.Lock()
+        self.bar = tqdm(
+            total=sum(map(len, stacks)) * (variant.training.epochs + 1),
+            initial=self.done.total() * (variant.training.epochs + 1),
+            unit="epoch",
+            unit_scale=True,
+            smoothing=0.05,
+            disable=None,  # silent where standard error is not a terminal
+        )
+        self._describe()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def advance(self, stack: Stack) -> None:
+        with self.lock:
+            self.epochs[stack] += 1
+            self.bar.update(len(stack))
+
+    def finish(self, stack: Stack) -> None:
+        with self.lock:
+            self.done.update(labels for labels, _ in stack)
+            self.bar.update(len(stack) * (self.variant.training.epochs + 1 - self.epochs[stack]))
+            self._describe()
+
+    def _describe(self) -> None:
+        parts = [f"{labels} {self.done[labels]}/{seeds}" for labels, seeds in self.seeds.items()]
+        self.bar.set_description(f"{self.variant.name}: {', '.join(parts)} seeds")
