@@ -1,0 +1,27 @@
+"""The test set, apart from the other arrays: only `prepare`, which writes it, and `evaluate` may import this module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.datasets.arrays import Images, Labels, load_arrays, save_arrays
+
+TEST = Path("data/test.npz")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Images that no training, validation or choice has seen, with their true labels."""
+
+    images: Images
+    labels: Labels
+
+
+def read_test(path: Path = TEST) -> HeldOut:
+    arrays = load_arrays(path)
+    return HeldOut(arrays["images"], arrays["labels"])
+
+
+def write_test(test: HeldOut, path: Path = TEST) -> None:
+    save_arrays(path, images=test.images, labels=test.labels)
