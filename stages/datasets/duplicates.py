@@ -1,0 +1,24 @@
+"""Images that are the same to the pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.datasets.arrays import Images
+
+
+def among(images: Images, others: Images) -> NDArray[np.bool_]:
+    """Which of `images` (N, ...) are also in `others` (M, ...), to the pixel."""
+    seen = set(_contents(others))
+    return np.array([content in seen for content in _contents(images)], dtype=bool)
+
+
+def repeats(images: Images) -> int:
+    """How many images repeat an earlier one."""
+    contents = _contents(images)
+    return len(contents) - len(set(contents))
+
+
+def _contents(images: Images) -> list[bytes]:
+    return [image.tobytes() for image in images]
