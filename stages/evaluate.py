@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stages import config, files
 from stages.datasets.arrays import Pool, Split, read_pool, read_splits
-from stages.datasets.test_set import Test, read_test
+from stages.datasets.test_set import HeldOut, read_test
 from stages.errors import stage
 from stages.models import NETWORKS, Network
 from stages.statistics import expected_calibration_error
@@ -99,7 +99,7 @@ def predict(network: Network, images: np.ndarray) -> np.ndarray:
     return network(examples.images)[0].double().log_softmax(-1).numpy()
 
 
-def on_test(network: Network, test: Test, bins: int) -> tuple[dict[str, Any], list[dict[str, int]]]:
+def on_test(network: Network, test: HeldOut, bins: int) -> tuple[dict[str, Any], list[dict[str, int]]]:
     """The metrics on the test set, and the confusion counts as rows of true class, predicted class, count."""
     log_probabilities = predict(network, test.images)
     predicted = log_probabilities.argmax(1)

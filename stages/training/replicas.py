@@ -6,7 +6,7 @@ import math
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import product
@@ -33,7 +33,7 @@ class Material:
     """What a variant trains on: uint8 images (N, H, W, C), labels (N,) by label set, (train, val) indices by seed."""
 
     images: np.ndarray
-    labels: dict[str, np.ndarray]
+    labels: Mapping[str, np.ndarray]
     classes: int
     splits: dict[int, tuple[np.ndarray, np.ndarray]]
 
