@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
 from stages import config
-from stages.datasets.manifest import NAME, RAW, read_manifest
+from stages.datasets.manifest import NAME, RAW, downloaded
 from stages.datasets.sources import SOURCES
 from stages.errors import stage
 
@@ -12,10 +14,10 @@ from stages.errors import stage
 def main() -> None:
     data = config.load().data
     SOURCES[data.source].fetch(data, RAW)
-    keep = {NAME, *read_manifest().files}
-    for file in RAW.iterdir():
-        if file.name not in keep:  # left by another source or by an interrupted download
-            file.unlink()
+    keep = {NAME, *downloaded(data.source, RAW).files}
+    for path in RAW.iterdir():  # what another source or a killed download left behind
+        if path.name not in keep:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ def write_splits(splits: Mapping[int, Split], path: Path = SPLITS) -> None:
     write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
-def load_arrays(path: Path) -> dict[str, NDArray]:
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an npz file, without pickles."""
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -81,7 +82,7 @@ def load_arrays(path: Path) -> dict[str, NDArray]:
         raise _missing(path) from None
 
 
-def save_arrays(path: Path, **arrays: NDArray) -> None:
+def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     """An npz file whose bytes depend on the arrays alone."""
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)

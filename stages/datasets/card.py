@@ -3,50 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from stages.config import Splits
-from stages.datasets.arrays import Labels, Pool
-from stages.datasets.source import Source
+from stages.datasets.arrays import Labels
+from stages.datasets.manifest import Manifest
+from stages.datasets.source import Decoded, Source
 
 
 def card(
-    name: str,
-    source: Source,
-    pool: Pool,
-    test_labels: Labels,
-    origins: Mapping[str, tuple[str, float]],
-    duplicates: Mapping[str, int],
-    unreadable: Mapping[str, str],
-    splits: Splits,
+    source: Source, manifest: Manifest, data: Decoded, duplicates: Mapping[str, int], splits: Splits
 ) -> dict[str, Any]:
-    """Everything the report's data page shows, as plain values; `origins` gives origin and nominal rate per label set."""
-    height, width, channels = pool.images.shape[1:]
-    clean = pool.labels["clean"]
+    """Plain values for JSON; `data` is what became of the source, without duplicates and with all three label sets."""
+    height, width, channels = data.images.shape[1:]
+    clean = data.labels["clean"].labels
     return {
-        "source": name,
+        "source": manifest.source,
         "title": source.title,
         "description": source.description,
         "url": source.url,
         "licence": source.licence,
         "licence_url": source.licence_url,
         "citation": source.citation,
+        "files": [{"name": name, **asdict(entry)} for name, entry in manifest.files.items() if entry.url],
         "image": {"height": height, "width": width, "channels": channels},
-        "classes": list(pool.classes),
-        "counts": {"pool": _counts(clean, pool.classes), "test": _counts(test_labels, pool.classes)},
+        "classes": list(data.classes),
+        "counts": {"pool": _counts(clean, data.classes), "test": _counts(data.test_labels, data.classes)},
+        "test_origin": data.test_origin,
         "label_sets": {
-            label_set: {
-                "origin": origins[label_set][0],
-                "nominal_rate": origins[label_set][1],
-                "wrong_share": float(np.mean(labels != clean)),
-                "counts": _counts(labels, pool.classes),
+            name: {
+                "origin": label_set.origin,
+                "nominal_rate": label_set.nominal_rate,
+                "wrong_share": float(np.mean(label_set.labels != clean)),
+                "counts": _counts(label_set.labels, data.classes),
             }
-            for label_set, labels in pool.labels.items()
+            for name, label_set in data.labels.items()
         },
         "duplicates": dict(duplicates),
-        "unreadable": [{"file": file, "reason": reason} for file, reason in unreadable.items()],
+        "unreadable": [{"file": file, "reason": reason} for file, reason in data.unreadable.items()],
         "splits": splits.model_dump(),
     }
 

@@ -13,7 +13,6 @@ from stages.files import write_json
 
 RAW = Path("data/raw")
 NAME = "manifest.json"
-START_OVER = f"If the file was meant to change, delete {RAW} and run `dvc repro --force download`."
 
 
 @dataclass(frozen=True)
@@ -38,19 +37,43 @@ class Manifest:
     files: Mapping[str, Entry]
 
 
-def read_manifest(raw: Path = RAW) -> Manifest:
+def read_manifest(raw: Path) -> Manifest | None:
+    """None if there is none yet."""
     path = raw / NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return Manifest(content["source"], {name: Entry(**entry) for name, entry in content["files"].items()})
     except FileNotFoundError:
-        raise UserError(f"{path} is missing; `dvc repro download` makes it") from None
+        return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}); delete {raw} and run `dvc repro --force download`") from None
 
 
-def write_manifest(manifest: Manifest, raw: Path = RAW) -> None:
+def write_manifest(manifest: Manifest, raw: Path) -> None:
     write_json(raw / NAME, asdict(manifest))
+
+
+def downloaded(source: str, raw: Path) -> Manifest:
+    """What `download` left for a source. Raises `UserError` if `download` has not put just this source there."""
+    manifest = read_manifest(raw)
+    if manifest is None or manifest.source != source:
+        found = "nothing" if manifest is None else f"the source {manifest.source!r}"
+        raise UserError(
+            f"{raw} holds {found}, data.source is {source!r}; run `dvc repro prepare`, which downloads first"
+        )
+    return manifest
+
+
+def verify(path: Path, entry: Entry) -> None:
+    """Raise `UserError` unless the file is the one that the manifest knows."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing, though the manifest names it; run `dvc repro --force download`")
+    if (found := sha256(path)) != entry.sha256:
+        raise UserError(
+            f"{path.name} is not the file that was downloaded first: expected sha256 {entry.sha256}, found {found}. "
+            f"If it is damaged, delete it and run `dvc repro --force download`; if it was changed on purpose, delete "
+            f"all of {RAW} before"
+        )
 
 
 def sha256(path: Path) -> str:

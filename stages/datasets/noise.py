@@ -7,6 +7,7 @@ import numpy as np
 from stages import rng
 from stages.config import LabelNoise
 from stages.datasets.arrays import Labels
+from stages.datasets.source import LabelSet
 
 
 def redraw(labels: Labels, share: float, classes: int, generator: np.random.Generator) -> Labels:
@@ -20,9 +21,13 @@ def redraw(labels: Labels, share: float, classes: int, generator: np.random.Gene
     return noisy
 
 
-def derive(labels: Labels, classes: int, noise: LabelNoise) -> dict[str, Labels]:
-    """The label sets of a source that has only true labels, each from a random stream of its own."""
+def derive(labels: Labels, classes: int, noise: LabelNoise) -> dict[str, LabelSet]:
+    """The noisy label sets of a source that has only true labels, each from a random stream of its own."""
     return {
-        name: redraw(labels, share, classes, rng.generator(noise.seed, f"label_noise.{name}"))
+        name: LabelSet(
+            redraw(labels, share, classes, rng.generator(noise.seed, f"label_noise.{name}")),
+            f"derived from seed {noise.seed}",
+            share,
+        )
         for name, share in (("partly_random", noise.partly_random), ("random", noise.random))
     }

@@ -12,26 +12,27 @@ from stages.datasets.arrays import Images, Labels
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Noisy labels that a source brings along."""
+    """Labels of the pool, and where they come from."""
 
     labels: Labels
     origin: str
-    """Where they come from, in words."""
+    """In words."""
     nominal_rate: float
-    """The share of labels drawn anew, by the publisher's account."""
+    """The share of labels said to be drawn anew; one of them may have drawn its true class."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """All images of a source with their true labels."""
+    """All images of a source."""
 
     images: Images
-    labels: Labels
+    labels: Mapping[str, LabelSet]
+    """`clean`, and `partly_random` and `random` if the source has its own."""
     test_images: Images
     test_labels: Labels
+    test_origin: str
+    """How the test set was chosen, in words."""
     classes: tuple[str, ...]
-    label_sets: Mapping[str, LabelSet] = field(default_factory=dict)
-    """`partly_random` and `random`, if the source has its own."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Files left out, and why."""
 
@@ -41,10 +42,10 @@ class Source:
     title: str
     description: str
     """One sentence."""
+    url: str | None
     licence: str | None
     licence_url: str | None
     citation: str | None
-    url: str | None
     fetch: Callable[[Data, Path], None]
     """Put the source's files and their manifest into a folder; what is there and whole is not fetched again."""
     decode: Callable[[Data, Path], Decoded]
