@@ -1,0 +1,155 @@
+"""Every metric of every variant, alone and against the reference, with intervals over the seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from stages.config import BASELINE
+from stages.reporting.results import LABEL_SETS
+from stages.statistics import Interval, mean_interval, paired_interval
+
+Verdict = Literal["better", "worse", "larger", "smaller", "unclear", "reference"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of `data/evaluation/runs.parquet` and how pages show it."""
+
+    key: str
+    title: str
+    unit: str = ""
+    """`%` for shares, which pages show times 100; their differences are in points."""
+    decimals: int = 1
+    better: Literal["high", "low"] | None = None
+    """Which direction is an improvement; None where neither is."""
+
+    @property
+    def scale(self) -> float:
+        return 100 if self.unit in ("%", "points") else 1
+
+    @property
+    def heading(self) -> str:
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+
+METRICS = {
+    metric.key: metric
+    for metric in (
+        Metric("test_accuracy", "Test accuracy", "%", 1, "high"),
+        Metric("test_loss", "Test loss", "nats", 3, "low"),
+        Metric("expected_calibration_error", "Calibration error", "%", 1, "low"),
+        Metric("macro_f1", "Macro F1", "%", 1, "high"),
+        Metric("train_accuracy", "Training accuracy", "%", 1),
+        Metric("train_loss", "Training loss", "nats", 3),
+        Metric("val_accuracy", "Validation accuracy", "%", 1),
+        Metric("generalization_gap", "Generalization gap", "points", 1),
+        Metric("accuracy_on_wrong_given", "Wrong labels learnt", "%", 1),
+        Metric("accuracy_on_wrong_true", "Wrong labels seen through", "%", 1),
+        Metric("epochs_to_fit", "Epochs to fit", "epochs", 0),
+        Metric("epochs", "Epochs trained", "epochs", 0),
+        Metric("param_norm", "Parameter norm", "", 2),
+        Metric("near_zero", "Weights near zero", "%", 1),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric of one variant on one label set, in the unit of its pages."""
+
+    metric: Metric
+    value: Interval
+    """n counts the seeds for which the metric is defined."""
+    difference: Interval | None
+    """To the reference, seed by seed; None for the reference itself and where no pair is defined."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the interval of the difference says."""
+        if self.difference is None:
+            return "reference"
+        if not self.difference.excludes_zero:
+            return "unclear"
+        higher = self.difference.low > 0
+        if self.metric.better is None:
+            return "larger" if higher else "smaller"
+        return "better" if higher == (self.metric.better == "high") else "worse"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Estimates by variant, label set and metric, and how many replicas there are."""
+
+    estimates: Mapping[tuple[str, str, str], Estimate]
+    replicas: Mapping[tuple[str, str], int]
+    diverged: Mapping[tuple[str, str], int]
+    variants: tuple[str, ...]
+
+    def __getitem__(self, key: tuple[str, str, str]) -> Estimate:
+        return self.estimates[key]
+
+    def frame(self, metrics: Iterable[str]) -> pd.DataFrame:
+        """The estimates as a tidy table, in the unit of the pages."""
+        rows = []
+        for (variant, labels, key), estimate in self.estimates.items():
+            if key in set(metrics):
+                difference = estimate.difference or Interval(np.nan, np.nan, np.nan, 0)
+                rows.append(
+                    {
+                        "variant": variant,
+                        "labels": labels,
+                        "metric": key,
+                        "unit": estimate.metric.unit,
+                        "n": estimate.value.n,
+                        "mean": estimate.value.mean,
+                        "low": estimate.value.low,
+                        "high": estimate.value.high,
+                        "difference": difference.mean,
+                        "difference_low": difference.low,
+                        "difference_high": difference.high,
+                        "pairs": difference.n,
+                        "verdict": estimate.verdict,
+                    }
+                )
+        return pd.DataFrame(rows)
+
+
+def compare(replicas: pd.DataFrame, variants: Iterable[str], confidence: float) -> Comparison:
+    """Estimate every metric from the replicas (one row per variant, labels, seed).
+
+    Diverged replicas count like any other. Seeds for which a metric is not defined are left out of its estimate, and
+    of the pairs.
+    """
+    variants = tuple(variants)
+    table = replicas.set_index(["variant", "labels", "seed"]).sort_index()
+    estimates, counts, diverged = {}, {}, {}
+    for variant in variants:
+        for labels in LABEL_SETS:
+            own, reference = table.loc[(variant, labels)], table.loc[(BASELINE, labels)]
+            counts[variant, labels] = len(own)
+            diverged[variant, labels] = int(own["diverged"].sum())
+            for metric in METRICS.values():
+                values = metric.scale * _defined(own[metric.key])
+                others = metric.scale * _defined(reference[metric.key])
+                both = values.index.intersection(others.index)
+                difference = None
+                if variant != BASELINE and len(both):
+                    difference = paired_interval(values[both].to_numpy(), others[both].to_numpy(), confidence)
+                value = (
+                    mean_interval(values.to_numpy(), confidence)
+                    if len(values)
+                    else Interval(np.nan, np.nan, np.nan, 0)
+                )
+                estimates[variant, labels, metric.key] = Estimate(metric, value, difference)
+    return Comparison(estimates, counts, diverged, variants)
+
+
+def _defined(values: pd.Series) -> pd.Series:
+    """The finite values as floats; an infinite loss has no mean."""
+    values = values.astype(float)
+    return values[np.isfinite(values)]

@@ -1,0 +1,66 @@
+"""Sample images: for each label set one picture with a row per class."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from stages.reporting.results import Results
+
+EDGE = 56
+"""About how large a sample is shown, in pixels."""
+MOST = 240
+"""Samples in one picture."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    column: int
+    row: int
+    label: str
+    true: str
+
+    @property
+    def wrong(self) -> bool:
+        return self.label != self.true
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Samples of a label set, in rows by the class they are labelled as."""
+
+    name: str
+    rows: list[list[Sample]]
+    edge: int
+    """Width and height of a sample, in pixels."""
+    png: bytes
+
+
+def sheet(results: Results, label_set: str) -> Sheet:
+    """Images that some seed trains on, spread evenly over each class as this label set sees it."""
+    classes = results.classes
+    count = max(1, min(8, MOST // len(classes)))
+    labels, true = results.labels[label_set], results.labels["clean"]
+    height = results.images.shape[1]
+    edge = height * max(1, round(EDGE / height)) if height <= 2 * EDGE else EDGE
+    canvas = Image.new("RGB", (count * edge, len(classes) * edge), "white")
+    rows = []
+    for row, name in enumerate(classes):
+        members = results.training[labels[results.training] == row]
+        chosen = members[np.linspace(0, len(members) - 1, min(count, len(members))).round().astype(int)]
+        for column, index in enumerate(chosen):
+            canvas.paste(_enlarged(results.images[index], edge), (column * edge, row * edge))
+        rows.append([Sample(column, row, name, classes[true[index]]) for column, index in enumerate(chosen)])
+    file = io.BytesIO()
+    canvas.save(file, "PNG", optimize=True)
+    return Sheet(f"samples-{label_set}.png", rows, edge, file.getvalue())
+
+
+def _enlarged(image: NDArray[np.uint8], edge: int) -> Image.Image:
+    """An image (height, width, channels) as a square picture; small ones keep their pixels visible."""
+    picture = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
+    return picture.resize((edge, edge), Image.Resampling.NEAREST if picture.width <= edge else Image.Resampling.BOX)

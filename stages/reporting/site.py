@@ -1,0 +1,91 @@
+"""From templates to files: how any page of the site is rendered and published."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from stages.files import replacing
+from stages.reporting.charts import dark_rules
+
+ROOM = Path(__file__).parent
+
+
+def render(template: str, depth: int, **context: Any) -> str:
+    """A page that lies `depth` folders below the root of the site.
+
+    Pages extend `base.html`, which wants a `title`, shows the banner of the data if given `card`
+    (`data/card.json`), and marks the entry of the navigation that `page` names.
+    """
+    return _environment().get_template(template).render(root="../" * depth, **context)
+
+
+def assets() -> dict[str, str]:
+    """The files that every page uses: style, script, and the Vega runtime as vl-convert bundles it."""
+    import vl_convert
+
+    style = (ROOM / "assets/site.css").read_text(encoding="utf-8")
+    return {
+        "assets/site.css": style + dark_rules(".drawing svg ") + "\n",
+        "assets/site.js": (ROOM / "assets/site.js").read_text(encoding="utf-8"),
+        "assets/vega.js": vl_convert.javascript_bundle() + "\n",
+    }
+
+
+def publish(site: Mapping[str, str | bytes], folder: Path, owned: Iterable[str]) -> None:
+    """Write the files of a site, by path, into `folder`.
+
+    Of the files and folders `owned`, what the site does not hold is deleted. The site is complete before anything is
+    written, so an error in making it leaves the old one.
+    """
+    for name, content in site.items():
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(content if isinstance(content, bytes) else content.encode())
+    for name in owned:
+        for path in (folder / name).rglob("*"):
+            if path.is_file() and path.relative_to(folder).as_posix() not in site:
+                path.unlink()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(ROOM / "templates"),
+        autoescape=lambda name: name is not None and name.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
+    environment.filters |= {"prose": prose, "citation": citation, "address": address, "markdown": markdown}
+    return environment
+
+
+def prose(text: str) -> Markup:
+    """Plain text with `code` and addresses as inline HTML."""
+    html = str(escape(text))
+    html = re.sub(r"``(.+?)``|`(.+?)`", lambda code: f"<code>{code[1] or code[2]}</code>", html)
+    return Markup(re.sub(r"https?://[^\s<]*[^\s<.,;:)]", lambda url: f'<a href="{url[0]}">{url[0]}</a>', html))
+
+
+def citation(text: str) -> Markup:
+    """A citation that ends in an address, as a link; any other as prose."""
+    match = re.fullmatch(r"(.+), (https?://\S+)", text)
+    return Markup('<a href="{}">{}</a>').format(match[2], match[1]) if match else prose(text)
+
+
+def address(text: str) -> str:
+    """A web address; of anything else a link that leads nowhere."""
+    return text if re.match(r"https?://", text) else "#"
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown shall not read as markup."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!&])", r"\\\1", text)

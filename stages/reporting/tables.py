@@ -1,0 +1,293 @@
+"""The tables of the report: cells as pages show them, and the same numbers as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.config import BASELINE
+from stages.reporting.comparison import METRICS, Comparison, Estimate
+from stages.reporting.results import LABEL_SETS, Results
+
+MEMORY = ("train_accuracy", "accuracy_on_wrong_given", "accuracy_on_wrong_true")
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    detail: str = ""
+    """Set smaller, after the text: an interval, a count."""
+    sort: float | str | None = None
+    """What the column is sorted by; None stands last."""
+    verdict: str = ""
+    link: str = ""
+    """Relative to the root of the site."""
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    """Of its CSV file."""
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    """The first cell of a row is its heading."""
+    data: pd.DataFrame
+    groups: Sequence[tuple[str, int]] = field(default_factory=tuple)
+    """Headings over the columns: text and number of columns."""
+    sortable: bool = True
+
+    @property
+    def headings(self) -> list[str]:
+        """The columns' headings, each with that of its group."""
+        groups = [text for text, span in self.groups for _ in range(span)] or [""] * len(self.columns)
+        return [f"{group}: {text.lower()}" if group else text for group, text in zip(groups, self.columns, strict=True)]
+
+    @property
+    def csv(self) -> str:
+        return self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def headline(results: Results, comparison: Comparison) -> Table:
+    """Every variant on every label set: test accuracy, and its difference to the reference."""
+    rows = []
+    for variant in comparison.variants:
+        row = [variant_cell(variant)]
+        for labels in LABEL_SETS:
+            estimate = comparison[variant, labels, "test_accuracy"]
+            row += [mean_cell(estimate), difference_cell(estimate)]
+        row += [
+            mean_cell(comparison[variant, labels, "accuracy_on_wrong_given"]) for labels in ("partly_random", "random")
+        ]
+        counts = {comparison.replicas[variant, labels] for labels in LABEL_SETS}
+        diverged = sum(comparison.diverged[variant, labels] for labels in LABEL_SETS)
+        row += [Cell("–".join(map(str, sorted({min(counts), max(counts)}))), sort=min(counts)), count_cell(diverged)]
+        rows.append(row)
+    data = comparison.frame(["test_accuracy", "accuracy_on_wrong_given"])
+    data["replicas"] = [comparison.replicas[key] for key in zip(data["variant"], data["labels"], strict=True)]
+    data["diverged"] = [comparison.diverged[key] for key in zip(data["variant"], data["labels"], strict=True)]
+    return Table(
+        "headline",
+        f"Test accuracy in per cent, mean over seeds, and the difference to {BASELINE} in points, seed by seed, with its "
+        f"{percent(results.params.evaluation.confidence)} interval. Wrong labels learnt: the share of wrongly labelled "
+        "training images for which the network gives the wrong label. n: seeds per label set. Diverged: replicas, of all "
+        "label sets together.",
+        ["Variant", *["Accuracy", "Difference"] * len(LABEL_SETS), "Partly random", "Random", "n", "Diverged"],
+        rows,
+        data,
+        [
+            ("", 1),
+            *((title.capitalize(), 2) for title in LABEL_SETS.values()),
+            ("Wrong labels learnt", 2),
+            ("Replicas", 2),
+        ],
+    )
+
+
+def memorization(results: Results, comparison: Comparison) -> Table:
+    """What networks remember of the wrong labels they were trained on."""
+    noisy = [labels for labels in LABEL_SETS if labels != "clean"]
+    rows = []
+    for variant in comparison.variants:
+        row = [variant_cell(variant)]
+        for labels in noisy:
+            row += [mean_cell(comparison[variant, labels, key], interval=True) for key in MEMORY]
+            row.append(epochs_cell(comparison[variant, labels, "epochs_to_fit"], comparison.replicas[variant, labels]))
+        rows.append(row)
+    data = comparison.frame([*MEMORY, "epochs_to_fit"])
+    return Table(
+        "memorization",
+        "Means over seeds on the training images, in per cent, with the "
+        f"{percent(results.params.evaluation.confidence)} interval of the mean. Learnt: wrongly labelled images given "
+        "their wrong label. Seen through: wrongly labelled images given their true label. Epochs to fit: until every "
+        "training label is met, for the replicas that get there.",
+        ["Variant", *["Training accuracy", "Learnt", "Seen through", "Epochs to fit"] * len(noisy)],
+        rows,
+        data[data["labels"].isin(noisy)],
+        [("", 1), *((LABEL_SETS[labels].capitalize(), len(MEMORY) + 1) for labels in noisy)],
+    )
+
+
+def metrics(variant: str, results: Results, comparison: Comparison) -> Table:
+    """Every metric of one variant."""
+    rows = []
+    for key, metric in METRICS.items():
+        row = [Cell(metric.heading, link=f"methods.html#{key}")]
+        for labels in LABEL_SETS:
+            estimate = comparison[variant, labels, key]
+            if key == "epochs_to_fit":
+                row.append(epochs_cell(estimate, comparison.replicas[variant, labels]))
+            else:
+                row.append(mean_cell(estimate, interval=True))
+            if variant != BASELINE:
+                row.append(difference_cell(estimate))
+        rows.append(row)
+    differs = variant != BASELINE
+    confidence = percent(results.params.evaluation.confidence)
+    return Table(
+        f"{variant}-metrics",
+        f"Means over seeds with their {confidence} intervals"
+        + (f", and differences to {BASELINE}, seed by seed, with theirs." if differs else "."),
+        ["Metric", *(["Mean", "Difference"] if differs else ["Mean"]) * len(LABEL_SETS)],
+        rows,
+        comparison.frame(METRICS).query("variant == @variant"),
+        [("", 1), *((title.capitalize(), 2 if differs else 1) for title in LABEL_SETS.values())],
+        sortable=False,
+    )
+
+
+def layers(variant: str, results: Results) -> Table:
+    """Norms of each layer before and after training, and the reference's."""
+    means = results.layers.groupby(["variant", "labels", "layer"], sort=False)[
+        ["initial_norm", "norm", "near_zero"]
+    ].mean()
+    names = list(dict.fromkeys(results.layers.loc[results.layers["variant"] == variant, "layer"]))
+    differs = variant != BASELINE
+    rows, data = [], []
+    for layer in names:
+        row = [Cell(layer, code=True)]
+        for labels in LABEL_SETS:
+            own = means.loc[(variant, labels, layer)]
+            reference = float(means["norm"].get((BASELINE, labels, layer), np.nan))
+            row += [number_cell(own["initial_norm"], 2), number_cell(own["norm"], 2)]
+            row += [number_cell(reference, 2)] * differs
+            row.append(number_cell(100 * own["near_zero"], 1))
+            data.append({"layer": layer, "labels": labels, **own.to_dict(), f"norm_of_{BASELINE}": reference})
+        rows.append(row)
+    columns = ["Before", "After", *[f"After, {BASELINE}"] * differs, "Near zero (%)"]
+    return Table(
+        f"{variant}-layers",
+        "Square root of the sum of squares over a layer's parameters, mean over seeds, before and after training; and the "
+        f"share of its parameters smaller than {results.params.evaluation.near_zero:g} in magnitude after it.",
+        ["Layer", *columns * len(LABEL_SETS)],
+        rows,
+        pd.DataFrame(data),
+        [("", 1), *((title.capitalize(), len(columns)) for title in LABEL_SETS.values())],
+        sortable=False,
+    )
+
+
+def parameters(variant: str, results: Results) -> Table:
+    """All that decided the outcome, and what this variant does not share with the others."""
+    shared = results.params.training.model_dump()
+    rows, data = [], []
+    for section, values in results.runs[variant].parameters.items():
+        for key, value in values.items():
+            kind = "shared"
+            if section != "training":
+                kind = "its own"
+            elif value != shared.get(key):
+                kind = f"its own (shared: {shared.get(key)})"
+            rows.append([Cell(f"{section}.{key}", code=True), Cell(str(value), code=True), Cell(kind)])
+            data.append({"key": f"{section}.{key}", "value": value, "kind": kind})
+    return Table(
+        f"{variant}-parameters",
+        "The parameters this variant was trained with.",
+        ["Key", "Value", "Whose"],
+        rows,
+        pd.DataFrame(data),
+        sortable=False,
+    )
+
+
+def class_counts(results: Results) -> Table:
+    """Images per class in the pool, by label set, and in the test set."""
+    card = results.card
+    counts = {
+        "Test set": card["counts"]["test"],
+        "Pool, true labels": card["counts"]["pool"],
+        **{
+            f"Pool, {LABEL_SETS[name]}": card["label_sets"][name]["counts"] for name in LABEL_SETS if name != "clean"
+        },
+    }
+    rows = [
+        [Cell(name, sort=index), *(number_cell(column[name], 0) for column in counts.values())]
+        for index, name in enumerate(results.classes)
+    ]
+    rows.append(
+        [Cell("All", sort=len(rows)), *(number_cell(sum(column.values()), 0) for column in counts.values())]
+    )
+    data = pd.DataFrame({"class": results.classes, **{k: [v[c] for c in results.classes] for k, v in counts.items()}})
+    return Table("classes", "Images per class.", ["Class", *counts], rows, data)
+
+
+def label_sets(results: Results) -> Table:
+    """Where the labels of each set come from, and how many are wrong."""
+    sets = results.card["label_sets"]
+    rows = [
+        [
+            Cell(title.capitalize()),
+            Cell(sets[name]["origin"]),
+            number_cell(100 * sets[name]["nominal_rate"], 1),
+            number_cell(100 * sets[name]["wrong_share"], 1),
+        ]
+        for name, title in LABEL_SETS.items()
+    ]
+    data = pd.DataFrame(
+        {"labels": name, **{key: sets[name][key] for key in ("origin", "nominal_rate", "wrong_share")}}
+        for name in LABEL_SETS
+    )
+    columns = ["Label set", "Origin", "Drawn anew (%)", "Wrong, measured (%)"]
+    return Table("label-sets", "The label sets, which share their images.", columns, rows, data, sortable=False)
+
+
+def variant_cell(variant: str) -> Cell:
+    return Cell(variant, sort=variant, link=f"variants/{variant}.html", code=True)
+
+
+def mean_cell(estimate: Estimate, interval: bool = False) -> Cell:
+    mean, decimals = estimate.value, estimate.metric.decimals
+    if not mean.n:
+        return Cell("–")
+    return Cell(number(mean.mean, decimals), span(mean.low, mean.high, decimals) if interval else "", mean.mean)
+
+
+def difference_cell(estimate: Estimate) -> Cell:
+    difference, decimals = estimate.difference, estimate.metric.decimals
+    if difference is None:
+        return Cell("–")
+    return Cell(
+        number(difference.mean, decimals, signed=True),
+        span(difference.low, difference.high, decimals, signed=True),
+        difference.mean,
+        estimate.verdict,
+    )
+
+
+def epochs_cell(estimate: Estimate, replicas: int) -> Cell:
+    fitted = estimate.value
+    if not fitted.n:
+        return Cell("never", f"0 of {replicas}")
+    return Cell(number(fitted.mean, 0), f"{fitted.n} of {replicas}", fitted.mean)
+
+
+def count_cell(count: int) -> Cell:
+    return Cell(str(count), sort=count, verdict="diverged" if count else "")
+
+
+def number_cell(value: float, decimals: int) -> Cell:
+    return Cell(number(value, decimals), sort=None if np.isnan(value) else float(value))
+
+
+def number(value: Any, decimals: int, signed: bool = False) -> str:
+    """With a true minus sign, groups of thousands, and a dash for what is not defined."""
+    if not np.isfinite(value):
+        return "–"
+    rounded = round(float(value), decimals) or 0.0
+    text = f"{rounded:+,.{decimals}f}" if signed and rounded else f"{rounded:,.{decimals}f}"
+    return text.replace("-", "\u2212")
+
+
+def span(low: float, high: float, decimals: int, signed: bool = False) -> str:
+    if not np.isfinite(low):
+        return ""
+    return f"[{number(low, decimals, signed)}, {number(high, decimals, signed)}]"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:g}\u00a0%"
