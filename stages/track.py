@@ -1,0 +1,225 @@
+"""Stage ``track``: every result as an MLflow run, and ``data/tracked.json``, the content hashes of those runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from safetensors import safe_open
+
+from stages import config, files
+from stages.config import LABEL_SETS, Variant
+from stages.datasets.arrays import POOL, SPLITS
+from stages.errors import UserError, stage
+from stages.statistics import mean_interval
+from stages.tracking import Data, Record, synchronise
+
+RUNS = Path("data/runs")
+EVALUATION = Path("data/evaluation/runs.parquet")
+CARD = Path("data/card.json")
+REPORTS = Path("reports")
+TRACKED = Path("data/tracked.json")
+KEY = ["variant", "labels", "seed"]
+
+
+@stage
+def main() -> None:
+    params = config.load()
+    for file in (CARD, POOL, SPLITS, EVALUATION, *(RUNS / name / "run.json" for name in params.variants)):
+        if not file.exists():
+            raise UserError(f"{file} is missing: there is no result to track yet; run `dvc repro`, which makes it")
+    card = json.loads(CARD.read_text(encoding="utf-8"))
+    evaluation = pd.read_parquet(EVALUATION)
+    lock = read_lock()
+    records = [
+        record
+        for variant in params.variants.values()
+        for record in of_variant(variant, evaluation, card, params.evaluation.confidence, lock)
+    ]
+    records.append(of_report(card, lock))
+    experiment = f"regularization-{card['source']}"
+    outcome = synchronise(experiment, ABOUT.format(title=card["title"]), records)
+    files.write_json(TRACKED, dict(sorted(outcome.contents.items())))
+    print(
+        f"{experiment} in MLflow at {outcome.address}: {outcome.added} runs added, {outcome.replaced} replaced, "
+        f"{outcome.kept} kept, {outcome.removed} removed; `make ui` shows them"
+    )
+
+
+ABOUT = """\
+Methods of regularization on the data source **{title}**: one run for each variant, label set and seed
+(`tags.kind = 'replica'`), under a parent that sums up the seeds (`tags.kind = 'summary'`), and one that holds the report.
+
+**To compare variants** search for `tags.kind = 'replica' and tags.labels = 'clean'`, group by the tag `variant`, and
+open the chart view: groups show the mean over seeds. For means with their intervals as numbers, search for
+`tags.kind = 'summary' and tags.labels = 'clean'` and show the columns `mean/...` and `half_width/...`.
+
+Metrics without a prefix are those of the finished network; `curve/...` are measured while it trains. Accuracies are
+shares, losses are in nats.
+"""
+
+
+def of_variant(
+    variant: Variant, evaluation: pd.DataFrame, card: Mapping[str, Any], confidence: float, lock: Mapping[str, Any]
+) -> Iterator[Record]:
+    """For each label set the summary of a variant, then its replicas."""
+    folder = RUNS / variant.name
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    history = pd.read_parquet(folder / "history.parquet")
+    weights = hash_weights(folder / "weights.safetensors")
+    parameters = {
+        f"{section}.{key}": str(value) for section, values in run["parameters"].items() for key, value in values.items()
+    }
+    digest = files.sha256(POOL, SPLITS)[:16]
+    provenance = origin(lock, f"train@{variant.name}", "stages/train.py") | run["versions"]
+    for labels in LABEL_SETS:
+        rows = evaluation[(evaluation["variant"] == variant.name) & (evaluation["labels"] == labels)]
+        curves = history[history["labels"] == labels].sort_values(["seed", "epoch"])
+        profile = {"image": card["image"], "classes": card["classes"], **card["label_sets"][labels]}
+        data = Data(f"{card['source']}-{labels}", digest, str(POOL), profile)
+        tags = {"variant": variant.name, "labels": labels, "device": run["device"]}
+        name = f"{variant.name} · {labels}"
+        yield Record(
+            name=name,
+            tags=tags | {"kind": "summary"},
+            note=SUMMARY.format(
+                about=variant.about, variant=variant.name, labels=labels, n=len(rows), percent=f"{confidence:.0%}"
+            ),
+            parameters=parameters,
+            metrics=summary(rows, confidence),
+            data=data,
+            files={
+                "history.csv": curves.to_csv(index=False, lineterminator="\n").encode(),
+                "seeds.csv": rows.to_csv(index=False, lineterminator="\n").encode(),
+            },
+            provenance=provenance,
+        )
+        for row in rows.sort_values("seed").to_dict("records"):
+            seed = row["seed"]
+            curve = curves[curves["seed"] == seed].drop(columns=["labels", "seed", "epoch"])
+            yield Record(
+                name=f"{name} · seed {seed}",
+                tags=tags | {"kind": "replica", "seed": str(seed), "weights_hash": weights[labels, seed]},
+                note=REPLICA.format(variant=variant.name, labels=labels, seed=seed),
+                parent=name,
+                parameters=parameters,
+                metrics=numbers({key: value for key, value in row.items() if key not in KEY}) | best(curve),
+                curves={f"curve/{metric}": values.tolist() for metric, values in curve.items()},
+                data=data,
+                provenance=provenance,
+            )
+
+
+SUMMARY = """\
+{about}
+
+What {n} seeds of `{variant}` on `{labels}` labels have in common: `mean/...`, `half_width/...` of the {percent} Student-t
+interval, and the number `n/...` of seeds where the metric is defined. `history.csv` and `seeds.csv` among the
+artifacts hold every epoch and every seed.
+
+- Files: `data/runs/{variant}/` with `history.parquet`, `weights.safetensors` and `run.json`
+- Page of the report: `reports/variants/{variant}.html`
+- Again: `dvc repro train@{variant}`
+"""
+
+REPLICA = """\
+- Weights: `{labels}/{seed}/...` in `data/runs/{variant}/weights.safetensors`
+- Every epoch: the rows `labels = {labels}`, `seed = {seed}` of `data/runs/{variant}/history.parquet`
+- Page of the report: `reports/variants/{variant}.html`
+- Again: `dvc repro train@{variant}`
+"""
+
+
+def summary(rows: pd.DataFrame, confidence: float) -> dict[str, float]:
+    """Mean, half width of its interval and n of every metric over the seeds where it is defined.
+
+    The names differ from those of the replicas, so that a parent in a group of its children shifts no mean.
+    """
+    result = {"replicas": float(len(rows)), "replicas_diverged": float(rows["diverged"].sum())}
+    for metric in rows.columns.difference([*KEY, "diverged"], sort=False):
+        values = rows[metric].astype(float).to_numpy()
+        values = values[np.isfinite(values)]
+        result[f"n/{metric}"] = float(len(values))
+        if len(values):
+            interval = mean_interval(values, confidence)
+            result |= {f"mean/{metric}": interval.mean, f"half_width/{metric}": interval.high - interval.mean}
+    return result
+
+
+def best(curve: pd.DataFrame) -> dict[str, float]:
+    """The best validation values of a curve, and the first epoch of the best accuracy."""
+    accuracy, loss = curve["val_accuracy"].to_numpy(), curve["val_loss"].to_numpy()
+    if np.isnan(accuracy).all():
+        return {}
+    epoch = int(np.nanargmax(accuracy))
+    return {"best_epoch": epoch, "best_val_accuracy": float(accuracy[epoch]), "best_val_loss": float(np.nanmin(loss))}
+
+
+def numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    """The values of a row that are defined."""
+    return {key: float(value) for key, value in row.items() if not pd.isna(value)}
+
+
+def of_report(card: Mapping[str, Any], lock: Mapping[str, Any]) -> Record:
+    """The report as it is published, without the timing: that is no result, and differs from run to run."""
+    timing = REPORTS / "timing"
+    pages = [path for path in sorted(REPORTS.rglob("*")) if path.is_file() and timing not in path.parents]
+    return Record(
+        name="report",
+        tags={"kind": "report"},
+        note="The report on all runs of this experiment: download the artifacts and open `index.html`.",
+        files={path.relative_to(REPORTS).as_posix(): path.read_bytes() for path in pages},
+        provenance=origin(lock, "report", "stages/report.py"),
+    )
+
+
+def hash_weights(path: Path) -> dict[tuple[str, int], str]:
+    """For each label set and seed the sha256 over its tensors, by name."""
+    digests: dict[tuple[str, int], Any] = {}
+    with safe_open(path, framework="numpy") as tensors:
+        for key in sorted(tensors.keys()):
+            labels, seed, name = key.split("/", 2)
+            digest = digests.setdefault((labels, int(seed)), sha256())
+            digest.update(name.encode())
+            digest.update(tensors.get_tensor(key).tobytes())
+    return {replica: digest.hexdigest() for replica, digest in digests.items()}
+
+
+def read_lock() -> Mapping[str, Any]:
+    """The stages of ``dvc.lock``; none before the first ``dvc repro`` has written it."""
+    path = Path("dvc.lock")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["stages"] if path.exists() else {}
+
+
+def origin(lock: Mapping[str, Any], name: str, source: str) -> dict[str, str]:
+    """Tags that lead from a run to what made it.
+
+    Of ``dvc.lock`` only the entry of the stage that made the run is hashed: it pins its code, its parameters and the
+    data it read, and does not change when later stages, this one among them, are entered.
+    """
+    tags = {"mlflow.source.name": source, "mlflow.source.type": "LOCAL"}
+    if name in lock:
+        tags["dvc_lock_hash"] = sha256(json.dumps(lock[name], sort_keys=True).encode()).hexdigest()
+    if commit := git_commit():
+        tags |= {"git_commit": commit, "mlflow.source.git.commit": commit}
+    return tags
+
+
+def git_commit() -> str | None:
+    """The commit checked out, or None outside a repository."""
+    try:
+        result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+if __name__ == "__main__":
+    main()

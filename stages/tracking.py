@@ -1,0 +1,256 @@
+"""What MLflow shall hold, and how it comes to hold exactly that. The only module that imports MLflow."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from stages.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
+
+STORE = "sqlite:///mlflow.db"
+"""Where runs go unless MLFLOW_TRACKING_URI says otherwise: the file that a plain ``mlflow ui`` opens in this folder."""
+LOCK = Path(".cache/track.lock")
+CONTENT = "content_hash"
+PARENT = "mlflow.parentRunId"
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # MLflow's own patience with a server that is down is some four minutes.
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+}
+"""Set unless the user has set them."""
+BATCH = 800
+"""Metrics in one call; MLflow takes up to 1000 values, parameters among them."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data that a run was given."""
+
+    name: str
+    digest: str
+    source: str
+    profile: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run as MLflow shall hold it. Its content hash covers every field but ``provenance``."""
+
+    name: str
+    tags: Mapping[str, str]
+    note: str
+    """Markdown, shown at the top of the run's page."""
+    parent: str | None = None
+    """Name of the record that this one is shown under."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Values that are not finite are left out: MLflow would draw infinity as 1.8e308."""
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """For each metric its values at epochs 0, 1, ..."""
+    data: Data | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Artifacts by relative path."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Tags that say where and from what the run was made, without being part of the result."""
+
+    def content(self) -> str:
+        """sha256 of all that makes the result, the same on every machine and at every time."""
+        fields = {key: value for key, value in vars(self).items() if key not in ("provenance", "data", "files")}
+        fields["data"] = self.data and asdict(self.data)
+        fields["files"] = {path: sha256(content).hexdigest() for path, content in self.files.items()}
+        return sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many runs were new, took the place of older ones, were there already, or are no longer wanted."""
+
+    contents: Mapping[str, str]
+    """The content hash of every run by its name."""
+    added: int
+    replaced: int
+    kept: int
+    removed: int
+    address: str
+
+
+def synchronise(name: str, note: str, records: Sequence[Record]) -> Outcome:
+    """Make the experiment hold one finished run for each record, and none of ours besides.
+
+    Parents stand before their children. Raises ``UserError`` if the store cannot be reached or used; what was logged
+    until then is kept, and the next call goes on from there.
+    """
+    address = os.environ.get("MLFLOW_TRACKING_URI") or STORE
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    for chatter in ("mlflow", "alembic"):
+        logging.getLogger(chatter).setLevel(logging.ERROR)
+    with _alone():
+        try:
+            client = MlflowClient(address)
+            experiment = _experiment(client, address, name, note)
+            return _fill(client, address, experiment.experiment_id, records)
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            raise _unusable(address, error) from error
+
+
+def _fill(client: MlflowClient, address: str, experiment: str, records: Sequence[Record]) -> Outcome:
+    contents = {record.content(): record for record in records}
+    kept: dict[str, Run] = {}
+    outdated = []
+    for run in _runs(client, experiment):
+        record = contents.get(run.data.tags[CONTENT])
+        # A run that an interruption cut off never got the status FINISHED.
+        if record and record.name not in kept and run.info.status == "FINISHED":
+            kept[record.name] = run
+        else:
+            outdated.append(run)
+    for run in tqdm(outdated, "outdated runs", disable=not outdated, leave=False):
+        client.delete_run(run.info.run_id)
+    ids = {name: run.info.run_id for name, run in kept.items()}
+    missing = len(records) - len(kept)
+    with tqdm(total=missing, desc="runs to MLflow", disable=not missing, leave=False) as progress:
+        for content, record in contents.items():
+            parent = {PARENT: ids[record.parent]} if record.parent else {}
+            if record.name not in kept:
+                ids[record.name] = _log(client, experiment, record, {CONTENT: content, **parent})
+                progress.update()
+            elif parent and kept[record.name].data.tags.get(PARENT) != parent[PARENT]:
+                client.set_tag(ids[record.name], PARENT, parent[PARENT])
+    gone = {run.info.run_name for run in outdated} - set(kept)
+    replaced = len(gone & {record.name for record in records})
+    hashes = {record.name: content for content, record in contents.items()}
+    return Outcome(hashes, missing - replaced, replaced, len(kept), len(gone) - replaced, address)
+
+
+def _log(client: MlflowClient, experiment: str, record: Record, tags: Mapping[str, str]) -> str:
+    """Log one run in as few calls as there can be, and finish it; returns its id."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+
+    now = int(time.time() * 1000)
+    note = {"mlflow.note.content": record.note}
+    run = client.create_run(
+        experiment, run_name=record.name, tags={**record.tags, **record.provenance, **tags, **note}
+    ).info.run_id
+    points = [(key, value, 0) for key, value in record.metrics.items()]
+    points += [(key, value, epoch) for key, curve in record.curves.items() for epoch, value in _thinned(curve)]
+    metrics = [Metric(key, value, now, epoch) for key, value, epoch in points if math.isfinite(value)]
+    parameters = [Param(key, value) for key, value in record.parameters.items()]
+    client.log_batch(run, metrics[:BATCH], parameters, synchronous=True)
+    for start in range(BATCH, len(metrics), BATCH):
+        client.log_batch(run, metrics[start : start + BATCH], synchronous=True)
+    if record.data:
+        data = record.data
+        source, profile = json.dumps({"uri": data.source}), json.dumps(data.profile)
+        dataset = Dataset(data.name, data.digest, "local", source, profile=profile)
+        client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    if record.files:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in record.files.items():
+                file = Path(folder, name)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            client.log_artifacts(run, folder)
+    client.set_terminated(run)
+    return str(run)
+
+
+def _thinned(curve: Sequence[float]) -> Iterator[tuple[int, float]]:
+    """The epochs of a curve that MLflow is given: each of the first ten, where most happens, then every tenth.
+
+    A point costs MLflow 0.12 ms and some 100 bytes, so that all of them would take a minute for 420 runs of 200
+    epochs. The whole history is attached to the parent run as a file.
+    """
+    for epoch, value in enumerate(curve):
+        if epoch <= 10 or epoch % 10 == 0 or epoch == len(curve) - 1:
+            yield epoch, value
+
+
+def _experiment(client: MlflowClient, address: str, name: str, note: str) -> Experiment:
+    """The active experiment of this name, made or brought back if need be."""
+    found = client.get_experiment_by_name(name)
+    if found and found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    if found and address.startswith("sqlite") and not _folder(found.artifact_location).exists():
+        # MLflow stores the folder of the files as an absolute path. The project has moved, or the folder was deleted:
+        # the old runs have lost their files, so they make room for new ones.
+        client.rename_experiment(found.experiment_id, f"{name} (lost files, {found.experiment_id})")
+        client.delete_experiment(found.experiment_id)
+        found = None
+    if not found:
+        found = client.get_experiment(client.create_experiment(name))
+        if address.startswith("sqlite"):
+            _folder(found.artifact_location).mkdir(parents=True)
+    if found.tags.get("mlflow.note.content") != note:
+        client.set_experiment_tag(found.experiment_id, "mlflow.note.content", note)
+    return found
+
+
+def _folder(location: str) -> Path:
+    """The folder of a local artifact location, which MLflow gives as a path or as a file URI."""
+    return Path(url2pathname(urlparse(location).path) if location.startswith("file:") else location)
+
+
+def _runs(client: MlflowClient, experiment: str) -> Iterator[Run]:
+    """All active runs of the experiment that came from here."""
+    page = None
+    while page is None or page.token:
+        page = client.search_runs([experiment], max_results=1000, page_token=page.token if page else None)
+        yield from (run for run in page if CONTENT in run.data.tags)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold a lock, for several processes that meet a new sqlite file at once break it for good."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("another process is writing runs to MLflow; waiting for its end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unusable(address: str, error: Exception) -> UserError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if urlparse(address).scheme in ("http", "https"):
+        cure = (
+            "Start that server, or correct MLFLOW_TRACKING_URI, or unset it to use the local store, "
+            "then run `dvc repro track` again."
+        )
+    else:
+        cure = "If the database is damaged, move it away and run `dvc repro --force track`: it is rebuilt from data/."
+    return UserError(
+        f"MLflow at {address} (MLFLOW_TRACKING_URI) cannot be used: {reason}\n"
+        f"Nothing is lost: all results are files in data/ and reports/, and runs logged so far are kept.\n{cure}"
+    )
