@@ -1,0 +1,55 @@
+"""Small experiments on generated images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from stages import config
+from stages.config import Training
+from stages.regularizers import REGULARIZERS, Regularizer
+from stages.training.examples import Examples
+from stages.training.loop import Trained, train
+
+CLASSES = 3
+SHAPE = (1, 4, 4)
+
+
+@pytest.fixture(autouse=True)
+def _as_the_stage_sets_up_torch() -> None:
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+
+
+@pytest.fixture
+def settings() -> Callable[..., Training]:
+    def make(**changes: Any) -> Training:
+        return config.load().training.model_copy(update={"epochs": 12, "lr": 0.1, "device": "cpu"} | changes)
+
+    return make
+
+
+def examples(seed: int, n: int) -> Examples:
+    """Images of one replica whose brightness tells their class, but for noise: (1, n, 1, 4, 4)."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(CLASSES, (1, n), generator=generator)
+    noise = torch.randn(1, n, *SHAPE, generator=generator)
+    return Examples(0.3 * noise + (labels.view(1, n, 1, 1, 1) - 1) * 0.4, labels)
+
+
+def stacked(parts: Sequence[Examples]) -> Examples:
+    return Examples(torch.cat([p.images for p in parts]), torch.cat([p.labels for p in parts]))
+
+
+def regularizers(**parameters: dict[str, Any]) -> list[Regularizer]:
+    return [REGULARIZERS[name](**values) for name, values in parameters.items()]
+
+
+def run(settings: Training, seeds: Sequence[int] = (0,), n: int = 24, **methods: dict[str, Any]) -> Trained:
+    """Train a stack, replica s on images of its own."""
+    training = stacked([examples(seed, n) for seed in seeds])
+    validation = stacked([examples(1000 + seed, 30) for seed in seeds])
+    return train(settings, regularizers(**methods), training, validation, CLASSES, seeds)
