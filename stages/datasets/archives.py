@@ -34,12 +34,6 @@ def contents(path: Path) -> Iterator[tuple[str, bytes]]:
                     yield entry.filename, stream.read(entry.file_size + 1)
 
 
-def names(path: Path) -> list[str]:
-    """The files in the archive, checked as in `contents` but not read."""
-    with _opened(path) as archive:
-        return [entry.filename for entry in archive.infolist() if not entry.is_dir()]
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
@@ -49,11 +43,11 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             _check(archive.infolist())
             yield archive
     except zipfile.BadZipFile as error:
-        raise UserError(f"{path} is not a whole zip archive: {error}") from None
+        raise UserError(f"{path.name} is not a whole zip archive: {error}") from None
     except (zlib.error, struct.error, EOFError, ValueError, NotImplementedError) as error:
-        raise UserError(f"{path} is a damaged zip archive: {error}") from None
+        raise UserError(f"{path.name} is a damaged zip archive: {error}") from None
     except _RefusedError as reason:
-        raise UserError(f"{path} is refused: {reason}") from None
+        raise UserError(f"{path.name} is refused: {reason}") from None
 
 
 class _RefusedError(Exception):

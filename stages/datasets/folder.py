@@ -16,7 +16,7 @@ from tqdm import tqdm
 from stages import config, rng
 from stages.config import Data
 from stages.datasets.arrays import Images
-from stages.datasets.manifest import Entry, Manifest, downloaded, verify, write_manifest
+from stages.datasets.manifest import Entry, Manifest, downloaded, write_manifest
 from stages.datasets.sampling import draw
 from stages.datasets.source import Decoded, LabelSet, Source
 from stages.errors import UserError
@@ -31,7 +31,7 @@ TEST_SHARE = 0.2
 def fetch(data: Data, raw: Path) -> None:
     """Nothing is copied: the manifest lists the files as they are now."""
     folder = Path(data.folder.path)
-    files = {name: Entry.of(folder / name, None, None) for name in sorted(_files(folder))}
+    files = {name: _entry(folder / name) for name in sorted(_files(folder))}
     if not any(name.startswith("train/") for name in files):
         raise UserError(
             f"{folder} holds no images. Put yours into {folder}/train/<class>/ and, if some are meant for testing, "
@@ -76,7 +76,8 @@ def _arranged(folder: Path, images: Mapping[str, Images], unreadable: Mapping[st
     if classes["val"] and classes["val"] != names:
         different = sorted(set(names) ^ set(classes["val"]))
         raise UserError(
-            f"{folder}: train and val must hold the same classes; only one of them has images of {', '.join(different)}"
+            f"{folder}: train and val must hold the same classes; only one of them has readable images of "
+            + ", ".join(different)
         )
     labels = np.searchsorted(names, of_class).astype(np.int64)
     if classes["val"]:
@@ -115,6 +116,16 @@ def _files(folder: Path) -> Iterator[str]:
                 yield f"{part}/{path.name}"
 
 
+def _entry(path: Path) -> Entry:
+    try:
+        path.name.encode()
+        return Entry.of(path, None, None)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeEncodeError:
+        raise UserError(f"the name of {str(path)!r} is not valid UTF-8; rename the file") from None
+
+
 def _visible(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
@@ -123,7 +134,8 @@ def _visible(folder: Path) -> list[Path]:
 
 def _read(folder: Path, size: int, name: str, entry: Entry) -> Images | str:
     """The image (size, size, 3), or why it cannot be used."""
-    verify(folder / name, entry)
+    if _entry(folder / name) != entry:
+        raise UserError(f"{folder / name} has changed since `download` listed it; run `dvc repro prepare`")
     if len(PurePosixPath(name).parts) < 3:
         return "it lies in no class folder"
     try:
@@ -140,7 +152,7 @@ def _read(folder: Path, size: int, name: str, entry: Entry) -> Images | str:
 def _square(image: Image.Image, size: int) -> Image.Image:
     """The first frame, upright, in RGB, on white where it is transparent, squeezed into a square with antialiasing."""
     image.draft("RGB", (4 * size, 4 * size))  # spares the fine detail of large JPEG files, which no one will see
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
     if image.mode in ("I", "F"):

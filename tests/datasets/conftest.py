@@ -1,0 +1,97 @@
+"""A project folder with parameters of its own, and a web server that can misbehave."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stages.config import PARAMS
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Call it with parameters, as `{"data.source": "folder"}`: they are set in an empty project, which is entered."""
+    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    monkeypatch.chdir(tmp_path)
+
+    def enter(changes: dict[str, Any]) -> Path:
+        changed = copy.deepcopy(params)
+        for key, value in changes.items():
+            *sections, last = key.split(".")
+            section = changed
+            for name in sections:
+                section = section[name]
+            section[last] = value
+        PARAMS.write_text(yaml.safe_dump(changed), encoding="utf-8")
+        return tmp_path
+
+    return enter
+
+
+@dataclass
+class Server:
+    """Answers each path from a list of answers; the last one stays."""
+
+    address: str
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+
+    def answer(self, path: str, *answers: Answer) -> str:
+        self.answers[path] = list(answers)
+        return f"{self.address}{path}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    body: bytes = b""
+    status: int = 200
+    cut: bool = False
+    """Close the connection after half of the body that was announced."""
+    location: str = ""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.requests.append(self.path)
+            answers = state.answers.get(self.path, [Answer(status=404)])
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            self.send_response(answer.status)
+            self.send_header("Content-Length", str(len(answer.body)))
+            if answer.location:
+                self.send_header("Location", answer.location)
+            self.end_headers()
+            self.wfile.write(answer.body[: len(answer.body) // 2] if answer.cut else answer.body)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        state = Server(f"http://127.0.0.1:{httpd.server_port}")
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
+        thread.start()
+        yield state
+        httpd.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def answer() -> type[Answer]:
+    return Answer
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between tries, which are noted instead of made."""
+    noted: list[float] = []
+    monkeypatch.setattr("pooch.core.time.sleep", noted.append)
+    return noted

@@ -1,0 +1,212 @@
+"""Downloads against a real server on this machine: whole or absent, checked ever after, and with errors that help."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from stages.datasets.transfer import fetch
+from stages.errors import UserError
+
+ONE, TWO = b"first file" * 1000, b"second file" * 1000
+
+
+def _fetch(server, raw, accept=lambda path: None, **urls):
+    urls = {f"{name}.zip": url for name, url in urls.items()} or {
+        "one.zip": f"{server.address}/one",
+        "two.zip": f"{server.address}/two",
+    }
+    fetch("photos", urls, "CC0", accept, raw)
+
+
+@pytest.fixture
+def served(server, answer):
+    server.answer("/one", answer(ONE))
+    server.answer("/two", answer(TWO))
+    return server
+
+
+@pytest.fixture
+def raw(tmp_path):
+    return tmp_path / "raw"
+
+
+def _names(raw):
+    return sorted(path.name for path in raw.iterdir())
+
+
+def test_files_and_their_manifest(served, raw):
+    _fetch(served, raw)
+    assert (raw / "one.zip").read_bytes() == ONE
+    assert (raw / "two.zip").read_bytes() == TWO
+    assert _names(raw) == ["manifest.json", "one.zip", "two.zip"]
+    assert json.loads((raw / "manifest.json").read_text())["files"]["one.zip"] == {
+        "url": f"{served.address}/one",
+        "sha256": hashlib.sha256(ONE).hexdigest(),
+        "size": len(ONE),
+        "licence": "CC0",
+    }
+
+
+def test_what_is_there_is_not_fetched_again(served, raw):
+    _fetch(served, raw)
+    before = (raw / "manifest.json").read_bytes()
+    served.requests.clear()
+    _fetch(served, raw)
+    assert served.requests == []
+    assert (raw / "manifest.json").read_bytes() == before
+
+
+def test_redirects_are_followed(served, raw, answer):
+    served.answer("/moved", answer(status=302, location="/one"))
+    _fetch(served, raw, one=f"{served.address}/moved")
+    assert (raw / "one.zip").read_bytes() == ONE
+
+
+def test_a_missing_file_is_an_error_that_helps(served, raw, pauses):
+    served.answers.pop("/two")
+    with pytest.raises(UserError) as error:
+        _fetch(served, raw)
+    for text in ("two.zip", f"{served.address}/two", "404", "REGBENCH_MIRROR", "A mirror is", "not set", "one.zip"):
+        assert text in str(error.value)
+    assert pauses == []  # what is not there will not be there in a second
+
+
+def test_what_was_complete_is_kept(served, raw, answer):
+    served.answers.pop("/two")
+    with pytest.raises(UserError):
+        _fetch(served, raw)
+    assert _names(raw) == ["manifest.json", "one.zip"]
+    served.answer("/two", answer(TWO))
+    served.requests.clear()
+    _fetch(served, raw)
+    assert served.requests == ["/two"]
+    assert _names(raw) == ["manifest.json", "one.zip", "two.zip"]
+
+
+def test_a_busy_server_is_tried_again_after_growing_pauses(served, raw, pauses, answer):
+    served.answer("/one", answer(status=503), answer(status=503), answer(ONE))
+    _fetch(served, raw)
+    assert (raw / "one.zip").read_bytes() == ONE
+    assert len(pauses) == 2
+    assert pauses[0] < pauses[1]
+
+
+def test_a_cut_connection_is_tried_again(served, raw, pauses, answer):
+    served.answer("/one", answer(ONE, cut=True), answer(ONE))
+    _fetch(served, raw)
+    assert (raw / "one.zip").read_bytes() == ONE
+    assert served.requests == ["/one", "/one", "/two"]
+
+
+def test_a_connection_that_is_always_cut_leaves_nothing(served, raw, pauses, answer):
+    served.answer("/one", answer(ONE, cut=True))
+    with pytest.raises(UserError, match=r"one\.zip could not be fetched"):
+        _fetch(served, raw)
+    assert len(served.requests) == 4
+    assert _names(raw) == []
+
+
+def test_no_server(raw, pauses):
+    with pytest.raises(UserError, match=r"(?s)one\.zip could not be fetched.*127\.0\.0\.1:9/one"):
+        _fetch(None, raw, one="http://127.0.0.1:9/one")
+    assert _names(raw) == []
+
+
+def test_an_address_without_a_host(raw, pauses):
+    with pytest.raises(UserError, match=r"one\.zip could not be fetched"):
+        _fetch(None, raw, one="http:///one")
+    assert pauses == []
+
+
+def test_a_fetched_file_that_is_not_the_one_of_before(served, raw, answer):
+    _fetch(served, raw)
+    (raw / "one.zip").unlink()
+    served.answer("/one", answer(TWO))
+    with pytest.raises(UserError) as error:
+        _fetch(served, raw)
+    for text in ("one.zip", hashlib.sha256(ONE).hexdigest(), hashlib.sha256(TWO).hexdigest(), "delete"):
+        assert text in str(error.value)
+    assert _names(raw) == ["manifest.json", "two.zip"]
+
+
+def test_a_file_that_changed_on_disk(served, raw):
+    _fetch(served, raw)
+    (raw / "one.zip").write_bytes(TWO)
+    with pytest.raises(UserError) as error:
+        _fetch(served, raw)
+    for text in ("one.zip", hashlib.sha256(ONE).hexdigest(), hashlib.sha256(TWO).hexdigest(), "delete"):
+        assert text in str(error.value)
+
+
+def test_a_file_without_a_record_is_fetched_anew(served, raw):
+    raw.mkdir()
+    (raw / "one.zip").write_bytes(b"who knows")
+    _fetch(served, raw)
+    assert (raw / "one.zip").read_bytes() == ONE
+
+
+def test_a_new_address_is_a_new_file(served, raw):
+    _fetch(served, raw, one=f"{served.address}/one")
+    _fetch(served, raw, one=f"{served.address}/two")
+    assert (raw / "one.zip").read_bytes() == TWO
+
+
+def test_a_damaged_manifest(served, raw):
+    _fetch(served, raw)
+    for text in ("{", "[]", '{"source": "photos", "files": {"one.zip": {"size": 1}}}'):
+        (raw / "manifest.json").write_text(text)
+        with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+            _fetch(served, raw)
+
+
+def test_a_file_that_is_not_accepted_leaves_nothing_and_no_record(served, raw):
+    def accept(path):
+        raise UserError(f"{path.name} is no archive")
+
+    with pytest.raises(UserError, match=r"one\.zip is no archive"):
+        _fetch(served, raw, accept)
+    assert _names(raw) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "address"])
+def test_a_mirror_is_tried_first(served, raw, tmp_path, monkeypatch, answer, kind):
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    for name, content in {"one.zip": ONE, "two.zip": TWO}.items():
+        (folder / name).write_bytes(content)
+        served.answer(f"/mirror/{name}", answer(content))
+    _fetch(served, tmp_path / "without")
+    served.requests.clear()
+    monkeypatch.setenv("REGBENCH_MIRROR", str(folder) if kind == "folder" else f"{served.address}/mirror/")
+    _fetch(served, raw)
+    assert served.requests == ([] if kind == "folder" else ["/mirror/one.zip", "/mirror/two.zip"])
+    assert (raw / "one.zip").read_bytes() == ONE
+    assert (raw / "manifest.json").read_bytes() == (tmp_path / "without" / "manifest.json").read_bytes()
+
+
+@pytest.mark.parametrize("flaw", ["no such folder", "file missing", "file refused"])
+def test_where_the_mirror_fails_the_address_serves(served, raw, tmp_path, monkeypatch, flaw):
+    folder = tmp_path / "mirror"
+    if flaw != "no such folder":
+        folder.mkdir()
+    if flaw == "file refused":
+        (folder / "one.zip").write_bytes(b"rotten")
+
+    def accept(path):
+        if path.read_bytes() == b"rotten":
+            raise UserError("rotten")
+
+    monkeypatch.setenv("REGBENCH_MIRROR", str(folder))
+    _fetch(served, raw, accept)
+    assert (raw / "one.zip").read_bytes() == ONE
+
+
+def test_when_mirror_and_address_fail_both_are_named(server, raw, tmp_path, monkeypatch):
+    monkeypatch.setenv("REGBENCH_MIRROR", str(tmp_path))
+    with pytest.raises(UserError) as error:
+        _fetch(server, raw)
+    for text in (f"{tmp_path}/one.zip\n    no such file", f"{server.address}/one\n    404", f"now '{tmp_path}'"):
+        assert text in str(error.value)

@@ -1,0 +1,132 @@
+"""The stage `prepare` on the digits: what it writes is exact, whole and the same every time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from stages import download, prepare
+from stages.config import PARAMS
+from stages.datasets.arrays import read_pool, read_splits
+from stages.datasets.test_set import read_test
+
+OUTPUTS = ("data/pool.npz", "data/test.npz", "data/splits.json", "data/card.json")
+
+
+@pytest.fixture(scope="module")
+def downloaded(tmp_path_factory):
+    """A project in which the digits are downloaded."""
+    folder = tmp_path_factory.mktemp("digits")
+    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    params["data"]["source"] = "digits"
+    params["splits"] = {"seeds": 3, "train": 100, "val": 300}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+        download.main()
+    return folder, params
+
+
+@pytest.fixture
+def project(downloaded, monkeypatch):
+    folder, params = downloaded
+    monkeypatch.chdir(folder)
+    PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+
+    def change(section, **values):
+        changed = {**params, section: {**params[section], **values}}
+        PARAMS.write_text(yaml.safe_dump(changed), encoding="utf-8")
+
+    return change
+
+
+def _contents():
+    return {path: Path(path).read_bytes() for path in OUTPUTS}
+
+
+def test_the_digits_are_all_there_and_unharmed(project):
+    """Against scikit-learn's own: the pixels come back, with their labels, each image in one of the two parts."""
+    from sklearn.datasets import load_digits
+
+    prepare.main()
+    pool, test = read_pool(), read_test()
+    images = np.concatenate([pool.images, test.images])
+    labels = np.concatenate([pool.labels["clean"], test.labels])
+    assert images.shape == (1797, 8, 8, 1)
+    assert images.max() == 255
+    digits = load_digits()
+    pixels = np.rint(images[..., 0].astype(float) * 16 / 255)
+    ours = sorted((image.tobytes(), label) for image, label in zip(pixels, labels, strict=True))
+    theirs = sorted((image.tobytes(), label) for image, label in zip(digits.images, digits.target, strict=True))
+    assert ours == theirs
+
+
+def test_the_test_set_is_a_stratified_500_whatever_the_parameters(project):
+    prepare.main()
+    labels, before = read_test().labels, Path("data/test.npz").read_bytes()
+    assert len(labels) == 500
+    all_labels = np.concatenate([read_pool().labels["clean"], labels])
+    assert (np.abs(np.bincount(labels) - 500 * np.bincount(all_labels) / 1797) < 1).all()
+    project("splits", seeds=5, train=50, val=60)
+    prepare.main()
+    assert Path("data/test.npz").read_bytes() == before
+
+
+def test_two_runs_write_the_same_bytes(project):
+    prepare.main()
+    before = _contents()
+    for path in OUTPUTS:
+        Path(path).unlink()
+    prepare.main()
+    assert _contents() == before
+
+
+def test_splits_lie_in_the_pool(project):
+    prepare.main()
+    pool, splits = read_pool(), read_splits()
+    assert list(splits) == [0, 1, 2]
+    for split in splits.values():
+        indices = np.concatenate([split.train, split.val])
+        assert len(np.unique(indices)) == 400
+        assert indices.min() >= 0
+        assert indices.max() < len(pool.images)
+
+
+def test_the_card_agrees_with_the_arrays(project):
+    prepare.main()
+    pool, test, card = read_pool(), read_test(), json.loads(prepare.CARD.read_text())
+    assert card["source"] == "digits"
+    assert "AFHQ" not in prepare.CARD.read_text()
+    assert card["splits"] == {"seeds": 3, "train": 100, "val": 300}
+    assert list(card["counts"]["test"].values()) == np.bincount(test.labels).tolist()
+    for name, labels in pool.labels.items():
+        assert card["label_sets"][name]["wrong_share"] == (labels != pool.labels["clean"]).mean()
+        assert list(card["label_sets"][name]["counts"].values()) == np.bincount(labels).tolist()
+    assert card["label_sets"]["clean"]["wrong_share"] == 0
+    assert 0.07 < card["label_sets"]["partly_random"]["wrong_share"] < 0.1
+    assert 0.85 < card["label_sets"]["random"]["wrong_share"] < 0.95
+
+
+def test_too_few_images_end_with_an_error_that_names_the_keys(project, capsys):
+    project("splits", train=1000, val=300)
+    with pytest.raises(SystemExit) as exit_:
+        prepare.main()
+    assert exit_.value.code == 1
+    error = capsys.readouterr().err
+    assert "splits.train + splits.val ask for 1000 + 300 images, but there are 1297" in error
+
+
+def test_damaged_digits_are_noticed(project, capsys):
+    path = Path("data/raw/digits.npz")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"\1")
+    try:
+        with pytest.raises(SystemExit):
+            prepare.main()
+        assert "digits.npz is not the file that was downloaded first" in capsys.readouterr().err
+    finally:
+        path.write_bytes(whole)
