@@ -140,7 +140,7 @@ def _coarser(content):
 
 
 def _renamed(file):
-    return f"{abs(hash(file))}.jpg"
+    return f"renamed_{file}"
 
 
 @pytest.mark.parametrize(
