@@ -1,0 +1,66 @@
+"""A project of its own in a temporary folder: the real code, with parameters small enough for a test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+VARIANTS = ("none", "l1", "everything")
+
+
+def params(**changes: Any) -> dict[str, Any]:
+    """The committed parameters, cut down; changes by path of keys joined with two underscores."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["splits"] |= {"seeds": 2, "train": 40, "val": 40}
+    content["training"] |= {"epochs": 4, "device": "cpu"}
+    content["variants"] = {name: content["variants"][name] for name in VARIANTS}
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        place = content
+        for key in parents:
+            place = place[key]
+        place[last] = value
+    return content
+
+
+def make(folder: Path, **changes: Any) -> Path:
+    """Copy what git tracks of the code into ``folder`` and write small parameters there."""
+    for name in ("stages", "data"):
+        ignore = shutil.ignore_patterns("__pycache__", "raw", "*.npz", "*.json", "runs", "evaluation")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore, dirs_exist_ok=True)
+    for name in ("dvc.yaml", "pyproject.toml", ".gitignore", ".dvcignore", "README.md"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "reports").mkdir(exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params(**changes), sort_keys=False))
+    return folder
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment in which a command in ``folder`` finds its own code, not that of this checkout."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(folder)}
+
+
+def run(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command there; with ``check`` a failure shows what it printed."""
+    done = subprocess.run(
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0 or not check, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done
+
+
+def stage(folder: Path, name: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return run(folder, sys.executable, "-m", f"stages.{name}", *arguments, check=check)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder, by relative path."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}

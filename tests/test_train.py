@@ -1,0 +1,189 @@
+"""The stage `train`: what it writes, and that an interruption costs nothing but the stacks under way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from filelock import FileLock
+from safetensors.torch import load_file
+
+from stages import config
+from stages.datasets.arrays import read_pool, read_splits
+from stages.errors import UserError
+from stages.training import replicas
+from tests import small
+
+COMMAND = (sys.executable, "-m", "stages.train")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = small.make(tmp_path_factory.mktemp("project"), splits__seeds=7)
+    small.stage(folder, "download")
+    small.stage(folder, "prepare")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(project: Path) -> dict[str, bytes]:
+    """What an uninterrupted training of `everything` writes."""
+    small.stage(project, "train", "everything")
+    return small.contents(project / "data/runs/everything")
+
+
+def test_it_writes_every_replica(project: Path, trained: dict[str, bytes]) -> None:
+    folder = project / "data/runs/everything"
+    assert set(trained) == {"history.parquet", "weights.safetensors", "run.json"}
+    record = json.loads(trained["run.json"])
+    expected = [(labels, seed) for labels in config.LABEL_SETS for seed in range(7)]
+    assert [(r["labels"], r["seed"]) for r in record["replicas"]] == expected
+    assert record["device"] == "cpu"
+    assert record["parameters"]["augmentation"] == {"horizontal_flip": 0.0, "shift": 1}
+    history = pd.read_parquet(folder / "history.parquet")
+    rows = history.groupby(["labels", "seed"]).size()
+    assert {key: n - 1 for key, n in rows.items()} == {(r["labels"], r["seed"]): r["epochs"] for r in record["replicas"]}
+    weights = load_file(folder / "weights.safetensors")
+    assert {tuple(name.split("/")[:2]) for name in weights} == {(labels, str(seed)) for labels, seed in expected}
+    assert weights["clean/0/fc1.weight"].shape == (128, 64)
+    assert not (project / ".cache/train/everything").exists()
+
+
+def test_label_sets_share_splits_and_initial_weights(project: Path, trained: dict[str, bytes]) -> None:
+    first = pd.read_parquet(project / "data/runs/everything/history.parquet").query("epoch == 0")
+    norms = first.pivot(index="seed", columns="labels", values="param_norm")
+    assert (norms.nunique(axis=1) == 1).all()
+    assert norms["clean"].nunique() == 7
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_training_goes_on_where_it_was(project: Path, trained: dict[str, bytes], how: int) -> None:
+    shutil.rmtree(project / "data/runs/everything")
+    kept = project / ".cache/train/everything"
+    process = subprocess.Popen(
+        [*COMMAND, "everything"], cwd=project, env=small.environment(project), stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: list(kept.rglob("*.safetensors")), process)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    if how == signal.SIGINT and process.returncode != 0:
+        assert process.returncode == 130
+        assert "run the same command again" in errors
+        assert "Traceback" not in errors
+    small.stage(project, "train", "everything")
+    assert small.contents(project / "data/runs/everything") == trained
+
+
+def test_finished_stacks_are_not_trained_again(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    pool, splits = read_pool(), read_splits()
+    material = replicas.Material(
+        pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
+    )
+    variant, cpu = config.load().variant("none"), torch.device("cpu")
+    expected = replicas.train_variant(variant, material, cpu, tmp_path / "whole")
+    train_stack, trained = replicas.train_stack, []
+
+    def interrupted(variant: object, material: object, stack: replicas.Stack, *rest: object) -> object:
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(stack)
+        return train_stack(variant, material, stack, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(replicas, "train_stack", interrupted)
+    monkeypatch.setattr(replicas, "_cores", lambda: 1)
+    with pytest.raises(KeyboardInterrupt):
+        replicas.train_variant(variant, material, cpu, tmp_path / "parts")
+    first = list(trained)
+    assert len(first) == 2
+    monkeypatch.setattr(replicas, "train_stack", lambda *a: trained.append(a[2]) or train_stack(*a))
+    resumed = replicas.train_variant(variant, material, cpu, tmp_path / "parts")
+    assert sorted(trained) == sorted(replicas.plan(material, cpu))
+    for a, b in zip(expected, resumed, strict=True):
+        assert (a.labels, a.seed) == (b.labels, b.seed)
+        assert np.array_equal(a.history, b.history)
+        assert all(torch.equal(value, b.weights[name]) for name, value in a.weights.items())
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_the_number_of_cores_does_not_matter(
+    project: Path, trained: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    monkeypatch.chdir(project)
+    pool, splits = read_pool(), read_splits()
+    material = replicas.Material(
+        pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
+    )
+    monkeypatch.setattr(replicas, "_cores", lambda: cores)
+    device = replicas.find_device("cpu")
+    outcome = replicas.train_variant(config.load().variant("everything"), material, device, tmp_path)
+    written = load_file(project / "data/runs/everything/weights.safetensors")
+    for replica in outcome:
+        for name, value in replica.weights.items():
+            assert torch.equal(value, written[f"{replica.labels}/{replica.seed}/{name}"])
+
+
+def test_two_trainings_of_a_variant_take_turns(project: Path, trained: dict[str, bytes]) -> None:
+    lock = FileLock(project / ".cache/train/everything.lock")
+    lock.acquire()
+    process = subprocess.Popen(
+        [sys.executable, "-u", *COMMAND[1:], "everything"],
+        cwd=project,
+        env=small.environment(project),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert "another process is training it" in process.stdout.readline()
+    lock.release()
+    # The outcome is there, as after a training that outlived its pipeline: nothing is trained twice.
+    assert "has finished it" in process.stdout.read()
+    assert process.wait() == 0
+    assert small.contents(project / "data/runs/everything") == trained
+
+
+def test_mistakes_are_told_without_a_traceback(project: Path) -> None:
+    unknown = small.stage(project, "train", "lasso", check=False)
+    assert unknown.returncode == 1
+    assert "there is no variant 'lasso'; there are none, l1, everything" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+@pytest.mark.parametrize("name", ["cuda", "cuda:1"])
+def test_asking_for_cuda_where_there_is_none(name: str) -> None:
+    with pytest.raises(UserError, match=r"training\.device: found 'cuda.*no CUDA device here; set it to auto or cpu"):
+        replicas.find_device(name)
+    assert replicas.find_device("auto") == torch.device("cpu")
+
+
+def test_a_gpu_takes_as_many_replicas_as_its_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = {seed: (np.arange(100), np.arange(300)) for seed in range(10)}
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    material = replicas.Material(images, dict.fromkeys(config.LABEL_SETS, images[:, 0, 0, 0]), 3, splits)
+
+    def sizes(free: int) -> list[int]:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
+        return [len(stack) for stack in replicas.plan(material, torch.device("cuda"))]
+
+    assert sizes(80 * 2**30) == [30]
+    small_memory = sizes(2**30)
+    assert sum(small_memory) == 30
+    assert len(small_memory) > 1
+    assert sizes(2**20) == [1] * 30
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    while not condition():
+        assert process.poll() is None, "it ended before there was anything to interrupt"
+        time.sleep(0.01)
