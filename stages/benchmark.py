@@ -1,0 +1,51 @@
+"""Stage ``benchmark``: times the training, into ``reports/timing/``; the only stage that never gives the same twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from stages import config, files
+from stages.errors import UserError, stage
+from stages.reporting import site, timing
+
+SUITE = Path("tests/benchmarks")
+TIMING = Path("reports/timing")
+RULES = ("--benchmark-only", "--benchmark-min-rounds=5", "--benchmark-max-time=0.4", "--benchmark-disable-gc")
+ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "PYTHONHASHSEED": "0",
+}
+"""As replicas are trained: one thread each."""
+
+
+@stage
+def main() -> None:
+    config.load()  # a mistake in the parameters is reported as such
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "benchmark.json"
+        if run_suite(*RULES, "--benchmark-quiet", f"--benchmark-json={file}"):
+            raise UserError(f"a benchmark of {SUITE} failed, as shown above; {TIMING} was not written")
+        result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    files.write_json(TIMING / "benchmark.json", result)
+    site.publish(timing.build(result), TIMING, timing.OWNED)
+    for sentence in timing.summary(timing.read(result)):
+        print(sentence)
+    print(f"the page is {TIMING / 'index.html'}")
+
+
+def run_suite(*options: str) -> int:
+    """Run the benchmarks in a process of their own; the exit code of pytest."""
+    command = [sys.executable, "-m", "pytest", str(SUITE), "-q", "-p", "no:cacheprovider"]
+    command += ["-o", "addopts=", "-o", "python_files=benchmark_*.py", *options]
+    return subprocess.run(command, env=os.environ | ENVIRONMENT, check=False).returncode
+
+
+if __name__ == "__main__":
+    main()

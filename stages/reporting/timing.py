@@ -1,0 +1,342 @@
+"""The page about time, from the JSON of pytest-benchmark: what training costs, as ratios of medians of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from stages.config import BASELINE
+from stages.reporting import site, svg
+from stages.reporting.charts import Spec, _panels, _tooltip, _variants
+from stages.reporting.colors import BLUE, MUTED
+from stages.reporting.figures import Figure
+from stages.reporting.tables import Cell, Table, number, number_cell, span
+
+OWNED = ("index.html", "figures", "tables")
+"""What `build` makes in `reports/timing/`."""
+NETWORK = "AnimalNet"
+"""What the notebook trains, and whose matrix products the page gives a rate for."""
+GROUPS = {
+    "notebook": "Notebook’s epoch",
+    "same work": "The same here",
+    "epoch": "Epoch",
+    "step": "Step",
+    "products": "Products of a step",
+}
+"""The groups of benchmarks, and how tables name them."""
+DRAWN = "Dots are medians, lines reach over the middle half of the rounds."
+
+Result = Mapping[str, Any]
+"""The JSON of pytest-benchmark."""
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """Over the rounds of a benchmark."""
+
+    median: float
+    low: float
+    high: float
+
+    def over(self, reference: float) -> Quartiles:
+        return Quartiles(self.median / reference, self.low / reference, self.high / reference)
+
+    def under(self, reference: float) -> Quartiles:
+        return Quartiles(reference / self.median, reference / self.high, reference / self.low)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    group: str
+    subject: str
+    """A variant, a network, or how the notebook loads its data."""
+    replicas: int
+    time: Quartiles
+    """Milliseconds per replica."""
+    rounds: int
+    extra: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Timings:
+    """The benchmarks of a run by group, subject and replicas."""
+
+    benchmarks: Mapping[tuple[str, str, int], Benchmark]
+    variants: tuple[str, ...]
+    stacks: tuple[int, ...]
+    """Numbers of replicas that were timed together; the first is 1."""
+
+    def ratio(self, group: str, variant: str, replicas: int) -> Quartiles:
+        """To the baseline in a stack of the same size."""
+        return self.benchmarks[group, variant, replicas].time.over(
+            self.benchmarks[group, BASELINE, replicas].time.median
+        )
+
+    def share(self, variant: str, replicas: int) -> Quartiles:
+        """The time of a step's matrix products alone in per cent of the step: the share of this machine's rate of
+        multiplying matrices of these shapes that the step attains."""
+        step = self.benchmarks["step", variant, replicas]
+        products = self.benchmarks["products", step.extra["parameters"]["training"]["network"], replicas]
+        return step.time.under(100 * products.time.median)
+
+    def to_same_work(self, benchmark: Benchmark) -> Quartiles:
+        """The ratio to the notebook's epoch as one replica does it here."""
+        return benchmark.time.over(self.benchmarks["same work", NETWORK, 1].time.median)
+
+    def group(self, *names: str) -> list[Benchmark]:
+        return [benchmark for benchmark in self.benchmarks.values() if benchmark.group in names]
+
+    def equal_to_baseline(self) -> list[str]:
+        """The variants that do the same work as the baseline with another learning rate: their true ratio is 1."""
+
+        def work(variant: str) -> dict[str, Any]:
+            parameters = self.benchmarks["step", variant, 1].extra["parameters"]
+            settings = {key: value for key, value in parameters["training"].items() if key not in ("lr", "epochs")}
+            return parameters | {"training": settings}
+
+        return [variant for variant in self.variants if variant != BASELINE and work(variant) == work(BASELINE)]
+
+
+def read(result: Result) -> Timings:
+    benchmarks = {}
+    for entry in result["benchmarks"]:
+        params, stats = entry["params"] or {}, entry["stats"]
+        replicas = params.get("replicas", 1)
+        subject = params.get("variant") or params.get("network") or NETWORK
+        if "workers" in params:
+            subject = f"{params['workers'] or 'no'} worker processes"
+        time = Quartiles(*(1000 * stats[name] / replicas for name in ("median", "q1", "q3")))
+        benchmark = Benchmark(entry["group"], subject, replicas, time, stats["rounds"], entry["extra_info"])
+        benchmarks[benchmark.group, subject, replicas] = benchmark
+    steps = [benchmark for benchmark in benchmarks.values() if benchmark.group == "step"]
+    variants = tuple(dict.fromkeys(benchmark.subject for benchmark in steps))
+    return Timings(benchmarks, variants, tuple(sorted({benchmark.replicas for benchmark in steps})))
+
+
+def build(result: Result) -> dict[str, str | bytes]:
+    """All files of the page, by path in its folder."""
+    timings = read(result)
+    figures = [notebook_figure(timings), variants_figure(timings), shares_figure(timings)]
+    tables = [ratio_table(timings), time_table(timings)]
+    files: dict[str, str | bytes] = {
+        "index.html": site.render(
+            "timing.html",
+            1,
+            page="timing",
+            title="Timing",
+            summary=summary(timings),
+            setting=setting(result, timings),
+            machine=result["machine_info"],
+            stack=timings.stacks[-1],
+            figures=figures,
+            tables=tables,
+        )
+    }
+    for figure in figures:
+        files[f"figures/{figure.name}.svg"] = svg.draw(figure.still_spec)
+        files[f"figures/{figure.name}.csv"] = figure.csv
+    return files | {f"tables/{table.name}.csv": table.csv for table in tables}
+
+
+def summary(timings: Timings) -> list[str]:
+    """What was found, in sentences."""
+    stack = timings.stacks[-1]
+    loaders = [
+        f"{times(timings.to_same_work(benchmark).median)} as long with {benchmark.subject}"
+        for benchmark in timings.group("notebook")
+    ]
+    stacked = timings.to_same_work(timings.benchmarks["same work", NETWORK, stack]).median
+    alone, together = (number(timings.share(BASELINE, replicas).median, 0) for replicas in (1, stack))
+    ratios = {variant: timings.ratio("epoch", variant, 1).median for variant in timings.variants if variant != BASELINE}
+    sentences = [
+        f"The seed notebook’s epoch takes {' and '.join(loaders)} as the same work here.",
+        f"In a stack of {stack} replicas, each takes {times(stacked)} as long as one alone.",
+        f"The matrix products of a training step of `{BASELINE}`, timed alone, take {alone}\u00a0% of its time, and "
+        f"{together}\u00a0% in a stack of {stack}.",
+    ]
+    if ratios:
+        least, most = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
+        sentences.append(
+            f"An epoch of the other variants takes from {times(ratios[least])} (`{least}`) to {times(ratios[most])} "
+            f"(`{most}`) as long as one of `{BASELINE}`."
+        )
+    if equal := timings.equal_to_baseline():
+        measured = ", ".join(f"{number(ratios[variant], 2)} (`{variant}`)" for variant in equal)
+        sentences.append(
+            f"How noisy this run was: for the very same work as `{BASELINE}` it measured ratios of {measured}."
+        )
+    return sentences
+
+
+def setting(result: Result, timings: Timings) -> dict[str, str]:
+    """Where and what was timed, as pairs of a name and a text."""
+    machine, products = result["machine_info"], timings.benchmarks["products", NETWORK, 1]
+    shape = "×".join(map(str, machine["image_shape"]))
+    rate = products.extra["flops"] / products.time.median / 1e6
+    return {
+        "Device": machine["device"],
+        "Processor": f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} used",
+        "Software": f"PyTorch {machine['torch']}, Python {machine['python']}, {machine['system']}",
+        "Images": f"{machine['train']} to train, {machine['val']} to validate, {shape}, {machine['classes']} classes, "
+        "generated",
+        "Matrix products": f"{number(rate, 0)} GFLOP/s at the shapes of {NETWORK}, one replica",
+        "Measured": result["datetime"][:10],
+    }
+
+
+def notebook_figure(timings: Timings) -> Figure:
+    panel = "Epoch"
+    data = pd.DataFrame(
+        drawn(
+            panel,
+            f"notebook, {benchmark.subject}"
+            if benchmark.group == "notebook"
+            else f"here, {stacked(benchmark.replicas)}",
+            timings.to_same_work(benchmark),
+        )
+        for benchmark in timings.group("notebook", "same work")
+    )
+    scale = alt.Scale(type="log")
+    chart = dots(tuple(data["variant"]), (panel,), "Times as long as one replica here", 190, scale, mark=1)
+    return Figure(
+        "notebook",
+        "The seed notebook’s loop and this one",
+        f"Time per epoch and replica over that of one replica here, on a logarithmic axis. {DRAWN}",
+        data,
+        chart,
+        chart,
+    )
+
+
+def variants_figure(timings: Timings) -> Figure:
+    panels = tuple(stacked(replicas).capitalize() for replicas in timings.stacks)
+    data = pd.DataFrame(
+        drawn(panel, variant, timings.ratio("epoch", variant, replicas))
+        for replicas, panel in zip(timings.stacks, panels, strict=True)
+        for variant in timings.variants
+    )
+    chart = dots(timings.variants, panels, f"Times as long as {BASELINE}", 118, alt.Scale(zero=False), mark=1)
+    return Figure(
+        "variants",
+        "What an epoch of each variant costs",
+        f"Time per epoch over that of {BASELINE} in a stack of the same size. {DRAWN}",
+        data,
+        chart,
+        chart,
+    )
+
+
+def shares_figure(timings: Timings) -> Figure:
+    panels = tuple(stacked(replicas).capitalize() for replicas in timings.stacks)
+    data = pd.DataFrame(
+        drawn(panel, variant, timings.share(variant, replicas))
+        for replicas, panel in zip(timings.stacks, panels, strict=True)
+        for variant in timings.variants
+    )
+    chart = dots(timings.variants, panels, "Share of the step (%)", 118, alt.Scale(domain=[0, 100]), mark=100)
+    return Figure(
+        "products",
+        "How close a training step comes to its matrix products alone",
+        "Time of the matrix products that a step cannot leave out, timed alone, in per cent of the time of the whole "
+        f"step. {DRAWN}",
+        data,
+        chart,
+        chart,
+    )
+
+
+def drawn(panel: str, variant: str, value: Quartiles) -> dict[str, Any]:
+    """A row of a figure's data."""
+    return {"panel": panel, "variant": variant, "median": value.median, "low": value.low, "high": value.high}
+
+
+def dots(rows: tuple[str, ...], panels: tuple[str, ...], title: str, left: int, scale: alt.Scale, mark: float) -> Spec:
+    """Medians with quartiles, and a line at `mark`. Data as `drawn` makes it."""
+    base = alt.Chart().encode(y=_variants(rows))
+    line = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark))
+    quartiles = base.mark_rule(strokeWidth=1.5, color=BLUE).encode(
+        x=alt.X("low:Q").title(title).scale(scale), x2="high:Q"
+    )
+    medians = base.mark_point(filled=True, size=60, opacity=1, color=BLUE).encode(
+        x="median:Q", tooltip=_tooltip(variant="variant:N", median="median:Q", low="low:Q", high="high:Q")
+    )
+    return _panels(line + quartiles + medians, panels, left=left, height=20 * len(rows))
+
+
+def ratio_table(timings: Timings) -> Table:
+    """Epoch, step and share of the products of every variant, per size of stack."""
+    rows, data = [], []
+    for variant in timings.variants:
+        row = [Cell(variant, sort=variant, link=f"../variants/{variant}.html", code=True)]
+        for replicas in timings.stacks:
+            epoch, step = (timings.ratio(group, variant, replicas).median for group in ("epoch", "step"))
+            share = timings.share(variant, replicas).median
+            row += [number_cell(epoch, 2), number_cell(step, 2), number_cell(share, 0)]
+            data.append(
+                {
+                    "variant": variant,
+                    "replicas": replicas,
+                    "epoch_ratio": epoch,
+                    "step_ratio": step,
+                    "products_share": share / 100,
+                }
+            )
+        rows.append(row)
+    return Table(
+        "ratios",
+        f"Epoch and step: medians, as multiples of those of {BASELINE} in a stack of the same size. Products: the time "
+        "of the step’s matrix products alone in per cent of the step.",
+        ["Variant", *["Epoch", "Step", "Products (%)"] * len(timings.stacks)],
+        rows,
+        pd.DataFrame(data),
+        [("", 1), *((stacked(replicas).capitalize(), 3) for replicas in timings.stacks)],
+    )
+
+
+def time_table(timings: Timings) -> Table:
+    """Every benchmark in milliseconds."""
+    rows = []
+    for group, subject in dict.fromkeys((group, subject) for group, subject, _ in timings.benchmarks):
+        row = [Cell(f"{GROUPS[group]}, {subject}")]
+        for replicas in timings.stacks:
+            found = timings.benchmarks.get((group, subject, replicas))
+            row += milliseconds(found) if found else [Cell("–"), Cell("–")]
+        rows.append(row)
+    data = pd.DataFrame(
+        {
+            "group": benchmark.group,
+            "subject": benchmark.subject,
+            "replicas": benchmark.replicas,
+            "median_ms": benchmark.time.median,
+            "q1_ms": benchmark.time.low,
+            "q3_ms": benchmark.time.high,
+            "rounds": benchmark.rounds,
+        }
+        for benchmark in timings.benchmarks.values()
+    )
+    return Table(
+        "timing",
+        "Milliseconds per replica: median over the rounds, with quartiles.",
+        ["Timed", *["Milliseconds", "Rounds"] * len(timings.stacks)],
+        rows,
+        data,
+        [("", 1), *((stacked(replicas).capitalize(), 2) for replicas in timings.stacks)],
+    )
+
+
+def milliseconds(benchmark: Benchmark) -> Iterable[Cell]:
+    time = benchmark.time
+    yield Cell(number(time.median, 2), span(time.low, time.high, 2), time.median)
+    yield number_cell(benchmark.rounds, 0)
+
+
+def stacked(replicas: int) -> str:
+    return "one replica" if replicas == 1 else f"stack of {replicas}"
+
+
+def times(ratio: float) -> str:
+    return f"{number(ratio, 0 if ratio >= 10 else 1 if ratio >= 2 else 2)} times"
