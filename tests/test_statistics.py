@@ -1,0 +1,72 @@
+"""Intervals cover what they promise; calibration follows its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from stages.statistics import expected_calibration_error, mean_interval, paired_interval
+
+
+def test_the_paired_interval_is_scipys() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=10), rng.normal(size=10)
+    interval = paired_interval(a, b, 0.95)
+    expected = stats.ttest_rel(a, b).confidence_interval(0.95)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    assert interval.n == 10
+    assert interval.excludes_zero == (stats.ttest_rel(a, b).pvalue < 0.05)
+
+
+@pytest.mark.parametrize("n", [3, 10])
+def test_intervals_cover_the_mean_as_often_as_they_say(n: int) -> None:
+    rng = np.random.default_rng(1)
+    samples = rng.normal(loc=2.0, size=(4000, n))
+    covered = np.mean([i.low < 2.0 < i.high for i in (mean_interval(row, 0.9) for row in samples)])
+    assert covered == pytest.approx(0.9, abs=0.02)
+
+
+def test_pairing_removes_what_seeds_share() -> None:
+    rng = np.random.default_rng(2)
+    shared, effect = rng.normal(scale=10, size=10), rng.normal(loc=1, scale=0.1, size=10)
+    assert paired_interval(shared + effect, shared, 0.95).excludes_zero
+    assert not mean_interval(shared + effect, 0.95).excludes_zero
+
+
+def test_one_value_has_no_interval() -> None:
+    interval = mean_interval(np.array([0.5]), 0.95)
+    assert interval.mean == 0.5
+    assert np.isnan([interval.low, interval.high]).all()
+    assert not interval.excludes_zero
+
+
+def test_unpaired_values_are_refused() -> None:
+    with pytest.raises(ValueError, match="paired"):
+        paired_interval(np.zeros(3), np.zeros(4), 0.95)
+
+
+@given(st.integers(2, 6), st.integers(1, 30), st.randoms())
+def test_a_sure_and_right_prediction_is_calibrated(classes: int, n: int, random: object) -> None:
+    labels = np.random.default_rng(n).integers(classes, size=n)
+    assert expected_calibration_error(np.eye(classes)[labels], labels, 15) == 0
+    assert expected_calibration_error(np.eye(classes)[(labels + 1) % classes], labels, 15) == 1
+
+
+def test_calibration_of_a_made_up_case() -> None:
+    # Two bins: confidence 0.6 with one of two right, confidence 0.9 with all three right.
+    probabilities = np.array([[0.6, 0.4], [0.6, 0.4], [0.1, 0.9], [0.9, 0.1], [0.9, 0.1]])
+    labels = np.array([0, 1, 1, 0, 0])
+    expected = 2 / 5 * abs(0.5 - 0.6) + 3 / 5 * abs(1 - 0.9)
+    assert expected_calibration_error(probabilities, labels, 10) == pytest.approx(expected)
+    # In a single bin the gaps cancel: 4 of 5 right against a mean confidence of 0.78.
+    assert expected_calibration_error(probabilities, labels, 1) == pytest.approx(0.8 - 0.78)
+
+
+def test_predictions_with_the_right_probabilities_are_calibrated() -> None:
+    rng = np.random.default_rng(3)
+    p = rng.uniform(0.5, 1, size=200_000)
+    labels = (rng.uniform(size=p.size) > p).astype(int)
+    assert expected_calibration_error(np.stack([p, 1 - p], 1), labels, 15) < 0.01
