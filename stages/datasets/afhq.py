@@ -155,7 +155,8 @@ def _noisy(path: Path, reference: Reference, nominal_rate: float) -> LabelSet:
 def _member(path: Path, name: str) -> Member | None:
     """What a file in an archive is; None for those that operating systems leave behind."""
     parts = name.split("/")
-    if parts[0] == "__MACOSX" or parts[-1].startswith(".") or parts[-1] in ("Thumbs.db", "desktop.ini"):
+    hidden = any(part.startswith(".") and part != "." for part in parts)
+    if hidden or parts[0] == "__MACOSX" or parts[-1] in ("Thumbs.db", "desktop.ini"):
         return None
     if len(parts) < 3 or parts[-3] not in COUNTS or parts[-2] not in CLASSES:
         raise UserError(f"{path.name} holds {name!r}; expected train/<class>/<file> and val/<class>/<file>")

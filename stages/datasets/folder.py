@@ -118,12 +118,12 @@ def _files(folder: Path) -> Iterator[str]:
 
 def _entry(path: Path) -> Entry:
     try:
-        path.name.encode()
+        str(path).encode()
         return Entry.of(path, None, None)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeEncodeError:
-        raise UserError(f"the name of {str(path)!r} is not valid UTF-8; rename the file") from None
+        raise UserError(f"the name {str(path)!r} is not valid UTF-8; rename it") from None
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -46,7 +46,7 @@ def read_manifest(raw: Path) -> Manifest | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error}); delete {raw} and run `dvc repro --force download`") from None
+        raise UserError(f"{path} is damaged ({error}); delete {raw} and run `dvc repro` again") from None
 
 
 def write_manifest(manifest: Manifest, raw: Path) -> None:
@@ -58,21 +58,18 @@ def downloaded(source: str, raw: Path) -> Manifest:
     manifest = read_manifest(raw)
     if manifest is None or manifest.source != source:
         found = "nothing" if manifest is None else f"the source {manifest.source!r}"
-        raise UserError(
-            f"{raw} holds {found}, data.source is {source!r}; run `dvc repro prepare`, which downloads first"
-        )
+        raise UserError(f"{raw} holds {found}, data.source is {source!r}; run `dvc repro download`")
     return manifest
 
 
 def verify(path: Path, entry: Entry) -> None:
     """Raise `UserError` unless the file is the one that the manifest knows."""
     if not path.is_file():
-        raise UserError(f"{path} is missing, though the manifest names it; run `dvc repro --force download`")
+        raise UserError(f"{path} is missing, though the manifest names it; run `dvc repro download`")
     if (found := sha256(path)) != entry.sha256:
         raise UserError(
             f"{path.name} is not the file that was downloaded first: expected sha256 {entry.sha256}, found {found}. "
-            f"If it is damaged, delete it and run `dvc repro --force download`; if it was changed on purpose, delete "
-            f"all of {RAW} before"
+            f"Delete it, or all of {RAW} if the publisher has changed it, and run `dvc repro` again"
         )
 
 

@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings
 
 from stages.config import PARAMS
+
+settings.register_profile("no_clock", deadline=None)
+settings.load_profile("no_clock")
 
 
 @pytest.fixture

@@ -243,11 +243,13 @@ def test_other_than_32x32_rgb_is_an_error(run, mirror, photos, capsys, spoil, sa
 
 def test_unexpected_files_are_refused_and_litter_is_not(run, mirror, photos, capsys):
     files = {f"afhq/{part}/{label}/{file}": content for (part, file), (label, content) in photos.items()}
-    litter = {
-        "__MACOSX/afhq/train/cat/._photo_cat_000.jpg": b"",
-        "afhq/.DS_Store": b"",
-        "afhq/train/cat/Thumbs.db": b"",
-    }
+    names = (
+        "__MACOSX/afhq/train/cat/._a.jpg",
+        "afhq/.DS_Store",
+        "afhq/train/cat/Thumbs.db",
+        "afhq/train/.hidden/a.jpg",
+    )
+    litter = dict.fromkeys(names, b"")
     mirror("afhq", files | litter)
     download.main()
     mirror("afhq", files | {"afhq/train/fox/photo.jpg": b""})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -286,6 +287,11 @@ def test_a_folder_inside_a_class_is_refused(images, capsys):
 def test_a_broken_link_is_named(images, capsys):
     (images / "train/ant/gone.png").symlink_to("/nowhere/gone.png")
     _fails(capsys, "train/ant/gone.png cannot be read")
+
+
+def test_a_name_that_is_no_text_is_refused(images, capsys):
+    (images / "train/ant" / os.fsdecode(b"caf\xe9.png")).touch()
+    _fails(capsys, "is not valid UTF-8")
 
 
 def test_fewer_images_than_the_splits_ask_for(images, capsys):
