@@ -86,6 +86,19 @@ def test_what_was_complete_is_kept(served, raw, answer):
     assert _names(raw) == ["manifest.json", "one.zip", "two.zip"]
 
 
+def test_an_interruption_costs_the_file_under_way(served, raw):
+    def interrupt(path):
+        if path.name == "two.zip":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _fetch(served, raw, interrupt)
+    assert _names(raw) == ["manifest.json", "one.zip"]
+    served.requests.clear()
+    _fetch(served, raw)
+    assert served.requests == ["/two"]
+
+
 def test_a_busy_server_is_tried_again_after_growing_pauses(served, raw, pauses, answer):
     served.answer("/one", answer(status=503), answer(status=503), answer(ONE))
     _fetch(served, raw)
@@ -127,7 +140,7 @@ def test_a_fetched_file_that_is_not_the_one_of_before(served, raw, answer):
     served.answer("/one", answer(TWO))
     with pytest.raises(UserError) as error:
         _fetch(served, raw)
-    for text in ("one.zip", hashlib.sha256(ONE).hexdigest(), hashlib.sha256(TWO).hexdigest(), "delete"):
+    for text in ("one.zip", hashlib.sha256(ONE).hexdigest(), hashlib.sha256(TWO).hexdigest(), "run `dvc repro` again"):
         assert text in str(error.value)
     assert _names(raw) == ["manifest.json", "two.zip"]
 
@@ -137,7 +150,7 @@ def test_a_file_that_changed_on_disk(served, raw):
     (raw / "one.zip").write_bytes(TWO)
     with pytest.raises(UserError) as error:
         _fetch(served, raw)
-    for text in ("one.zip", hashlib.sha256(ONE).hexdigest(), hashlib.sha256(TWO).hexdigest(), "delete"):
+    for text in ("one.zip", hashlib.sha256(ONE).hexdigest(), hashlib.sha256(TWO).hexdigest(), "run `dvc repro` again"):
         assert text in str(error.value)
 
 
