@@ -41,8 +41,8 @@ def main() -> None:
     write_pool(Pool(data.images, {name: own.labels for name, own in labels.items()}, data.classes))
     write_test(HeldOut(data.test_images, data.test_labels))
     write_splits(splits)
-    print(f"{POOL}: {len(data.images):,} images of {len(data.classes)} classes; {TEST}: {len(data.test_images):,}")
     write_json(CARD, card(source, downloaded(params.data.source, RAW), data, duplicates, params.splits))
+    print(f"{POOL}: {len(data.images):,} images of {len(data.classes)} classes; {TEST}: {len(data.test_images):,}")
 
 
 if __name__ == "__main__":

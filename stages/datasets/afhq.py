@@ -48,12 +48,13 @@ def fetch(data: Data, raw: Path) -> None:
 
 def accept(path: Path) -> None:
     """Raise `UserError` unless the archive is whole, safe to read and has as many images as it should."""
-    expected = {f"{part}/{name}": count for part, counts in COUNTS.items() for name, count in counts.items()}
     members = [member for name, _ in archives.contents(path) if (member := _member(path, name))]
-    found = dict(Counter(f"{member.part}/{CLASSES[member.label]}" for member in members))
-    if path.name != ARCHIVES["clean"]:  # labels differ, and there may be no validation images
+    if path.name == ARCHIVES["clean"]:
+        expected = {f"{part}/{name}": count for part, counts in COUNTS.items() for name, count in counts.items()}
+        found = Counter(f"{member.part}/{CLASSES[member.label]}" for member in members)
+    else:  # labels differ, and there may be no validation images
         expected = {"train": sum(COUNTS["train"].values())}
-        found = {"train": sum(member.part == "train" for member in members)}
+        found = Counter(member.part for member in members if member.part == "train")
     if found != expected:
         raise UserError(
             f"{path.name} does not hold the images that it should: expected "
