@@ -1,7 +1,7 @@
 """The charts, as Vega-Lite specifications without their data.
 
-Each is a row of panels that the page's script lays out in as many columns as fit. Colours are those of `PALETTE`, whose
-dark counterparts CSS puts in their place, in pages and in SVG files alike.
+Each is a row of panels that the page's script lays out in as many columns as fit. Colours are those of `colors.py`,
+whose dark counterparts CSS puts in their place, in pages and in SVG files alike.
 """
 
 from __future__ import annotations
@@ -12,23 +12,17 @@ from typing import Any
 
 import altair as alt
 
-PALETTE = {
-    "paper": ("#ffffff", "#15181c"),
-    "ink": ("#1b1f24", "#e8eaed"),
-    "muted": ("#57606a", "#a3acb6"),
-    "grid": ("#e4e7eb", "#2c3238"),
-    "blue": ("#0072b2", "#56b4e9"),
-    "vermilion": ("#c24e00", "#f0a050"),
-    "grey": ("#6e7781", "#98a2ad"),
-}
-"""Colours on light and on dark paper: Okabe and Ito's, moved towards more contrast, and greys."""
+from stages.config import BASELINE
+from stages.reporting.colors import BLUE, GREY, GRID, INK, MUTED, PAPER, VERMILION
 
-PAPER, INK, MUTED, GRID, BLUE, VERMILION, GREY = (light for light, _ in PALETTE.values())
+Spec = dict[str, Any]
+
 FONT = "Helvetica, Arial, sans-serif"
 PANEL = {"width": 262, "height": 190}
 """Pixels of a panel in the SVG files."""
 
-CONFIG = {
+CONFIG: Spec = {
+    "aria": False,  # a chart is one picture with one description, not a list of marks
     "background": PAPER,
     "font": FONT,
     "view": {"stroke": None},
@@ -36,25 +30,25 @@ CONFIG = {
         "domainColor": MUTED,
         "gridColor": GRID,
         "labelColor": MUTED,
-        "labelFontSize": 11,
+        "labelFontSize": 12,
         "tickColor": MUTED,
         "tickSize": 4,
         "titleColor": INK,
-        "titleFontSize": 11,
+        "titleFontSize": 12,
         "titleFontWeight": "normal",
         "titlePadding": 8,
     },
     "header": {
         "labelAnchor": "start",
         "labelColor": INK,
-        "labelFontSize": 12,
+        "labelFontSize": 13,
         "labelFontWeight": "bold",
         "labelPadding": 6,
         "title": None,
     },
     "legend": {
         "labelColor": INK,
-        "labelFontSize": 11,
+        "labelFontSize": 12,
         "labelLimit": 320,
         "orient": "top",
         "symbolSize": 90,
@@ -63,17 +57,8 @@ CONFIG = {
     },
 }
 
-Spec = dict[str, Any]
-
-
-def dark_rules(scope: str = "") -> str:
-    """CSS that swaps every colour of the palette for its dark counterpart, within `scope`."""
-    swaps = "".join(
-        f'{scope}[{attribute}="{light}"]{{{attribute}:{dark}}}'
-        for light, dark in PALETTE.values()
-        for attribute in ("fill", "stroke")
-    )
-    return f"@media screen and (prefers-color-scheme:dark){{{swaps}}}"
+SPACING = 28
+"""Pixels between panels; the page's script reads it from the chart."""
 
 
 @cache
@@ -90,7 +75,7 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
     base = alt.Chart().encode(y=_variants(variants))
     zero = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     intervals = base.mark_rule(strokeWidth=1.5).encode(
-        x=alt.X("low:Q").title("Difference to none (points)"),
+        x=alt.X("low:Q").title(f"Difference to {BASELINE} (points)"),
         x2="high:Q",
         color=alt.Color("verdict:N").scale(verdicts),
     )
@@ -100,7 +85,7 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
         shape=alt.Shape("verdict:N").scale(shapes),
         tooltip=_tooltip(variant="variant:N", difference="difference:Q", low="low:Q", high="high:Q"),
     )
-    return _panels(zero + intervals + dots, panels, left=118, height=20 * len(variants))
+    return _panels(zero + intervals + dots, panels, left=126, height=20 * len(variants))
 
 
 @cache
@@ -108,29 +93,47 @@ def shares(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
     """Dots with intervals of shares in per cent. Data: `panel, variant, mean, low, high`."""
     base = alt.Chart().encode(y=_variants(variants))
     intervals = base.mark_rule(strokeWidth=1.5, color=BLUE).encode(
-        x=alt.X("low:Q").title("Share (%)").scale(domain=[0, 100], clamp=True), x2="high:Q"
+        x=alt.X("low:Q").title("Share (%)").scale(domain=[0, 100], clamp=True).axis(tickCount=5), x2="high:Q"
     )
     dots = base.mark_point(filled=True, size=60, opacity=1, color=BLUE).encode(
         x="mean:Q", tooltip=_tooltip(variant="variant:N", mean="mean:Q", low="low:Q", high="high:Q")
     )
-    return _panels(intervals + dots, panels, left=118, height=20 * len(variants))
+    return _panels(intervals + dots, panels, left=126, height=20 * len(variants))
+
+
+SERIES = {
+    "training": (BLUE, [1, 0]),
+    "validation": (VERMILION, [6, 3]),
+    "this variant": (BLUE, [1, 0]),
+    f"validation, {BASELINE}": (GREY, [2, 2]),
+    BASELINE: (GREY, [2, 2]),
+}
+"""Colour and dashes of a curve; those of the reference are grey."""
 
 
 @cache
 def curves(title: str, series: tuple[str, ...], panels: tuple[str, ...], hover: bool, log: bool = False) -> Spec:
-    """Means over the seeds against the epoch, with the spread of the seeds for the first two series but not the third.
+    """Means over the seeds against the epoch; around all but the reference a band shows the spread of the seeds.
 
     Data: `panel, series, epoch, mean, low, high`. With `hover` the pointer shows the values of an epoch.
     """
-    colors = alt.Scale(domain=list(series), range=[BLUE, VERMILION, GREY][: len(series)])
-    dashes = alt.Scale(domain=list(series), range=[[1, 0], [6, 3], [2, 2]][: len(series)])
-    scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
+    colors = alt.Scale(domain=list(series), range=[SERIES[name][0] for name in series])
+    dashes = alt.Scale(domain=list(series), range=[SERIES[name][1] for name in series])
+    legend = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolSize=300)
     base = alt.Chart().encode(
         x=alt.X("epoch:Q").title("Epoch").axis(grid=False, tickCount=5),
-        color=alt.Color("series:N").scale(colors),
+        color=alt.Color("series:N").scale(colors).legend(legend),
     )
-    bands = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q").title(title).scale(scale), y2="high:Q")
-    lines = base.mark_line(strokeWidth=1.8).encode(y="mean:Q", strokeDash=alt.StrokeDash("series:N").scale(dashes))
+    scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
+    axis = alt.Axis(format="~g", values=[10**power for power in range(-4, 5)]) if log else alt.Axis(tickCount=5)
+    bands = (
+        base.transform_filter(alt.FieldOneOfPredicate("series", [name for name in series if SERIES[name][0] != GREY]))
+        .mark_area(opacity=0.18)
+        .encode(y=alt.Y("low:Q").title(title).scale(scale).axis(axis), y2="high:Q")
+    )
+    lines = base.mark_line(strokeWidth=1.8).encode(
+        y="mean:Q", strokeDash=alt.StrokeDash("series:N").scale(dashes).legend(legend)
+    )
     chart = bands + lines
     if hover:
         nearest = alt.selection_point(on="pointermove", nearest=True, fields=["epoch"], empty=False, name="epoch_under")
@@ -184,7 +187,7 @@ def _variants(variants: Iterable[str]) -> alt.Y:
 
 def _tooltip(**fields: str) -> list[alt.Tooltip]:
     return [
-        alt.Tooltip(field, title=title, **({"format": "+.2f" if title == "difference" else ".2f"} if field[-1] == "Q" else {}))
+        alt.Tooltip(field, title=title, format=".2f") if field.endswith(":Q") else alt.Tooltip(field, title=title)
         for title, field in fields.items()
     ]
 
@@ -193,14 +196,11 @@ def _panels(
     chart: alt.LayerChart, panels: tuple[str, ...], left: int, height: int = PANEL["height"], square: bool = False
 ) -> Spec:
     """The chart once per panel; `left` is the room in pixels that labels take beside the first column."""
-    return (
-        chart.properties(width=PANEL["width"], height=height)
-        .facet(
-            facet=alt.Facet("panel:N").sort(list(panels)),
-            columns=len(panels),
-            data=alt.InlineData(values="", format=alt.CsvDataFormat(type="csv")),
-        )
-        .configure(**CONFIG)
-        .properties(usermeta={"left": left, "square": square}, spacing=22)
-        .to_dict()
+    faceted = chart.properties(width=PANEL["width"], height=height).facet(
+        facet=alt.Facet("panel:N").sort(list(panels)),
+        columns=len(panels),
+        data=alt.InlineData(values="", format=alt.CsvDataFormat(type="csv")),
+        spacing=SPACING,
+        usermeta={"left": left, "square": square},
     )
+    return faceted.to_dict() | {"config": CONFIG}

@@ -58,6 +58,9 @@ METRICS = {
 }
 
 
+UNDEFINED = Interval(np.nan, np.nan, np.nan, 0)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A metric of one variant on one label set, in the unit of its pages."""
@@ -98,7 +101,7 @@ class Comparison:
         rows = []
         for (variant, labels, key), estimate in self.estimates.items():
             if key in set(metrics):
-                difference = estimate.difference or Interval(np.nan, np.nan, np.nan, 0)
+                difference = estimate.difference or UNDEFINED
                 rows.append(
                     {
                         "variant": variant,
@@ -122,34 +125,29 @@ class Comparison:
 def compare(replicas: pd.DataFrame, variants: Iterable[str], confidence: float) -> Comparison:
     """Estimate every metric from the replicas (one row per variant, labels, seed).
 
-    Diverged replicas count like any other. Seeds for which a metric is not defined are left out of its estimate, and
-    of the pairs.
+    Diverged replicas count like any other. Seeds for which a metric is not defined, or not finite, are left out of its
+    estimate, and of the pairs.
     """
     variants = tuple(variants)
-    table = replicas.set_index(["variant", "labels", "seed"]).sort_index()
+    groups = {key: group.set_index("seed") for key, group in replicas.groupby(["variant", "labels"])}
     estimates, counts, diverged = {}, {}, {}
     for variant in variants:
         for labels in LABEL_SETS:
-            own, reference = table.loc[(variant, labels)], table.loc[(BASELINE, labels)]
+            own = groups[variant, labels]
+            reference = groups[BASELINE, labels].reindex(own.index)
             counts[variant, labels] = len(own)
             diverged[variant, labels] = int(own["diverged"].sum())
             for metric in METRICS.values():
-                values = metric.scale * _defined(own[metric.key])
-                others = metric.scale * _defined(reference[metric.key])
-                both = values.index.intersection(others.index)
-                difference = None
-                if variant != BASELINE and len(both):
-                    difference = paired_interval(values[both].to_numpy(), others[both].to_numpy(), confidence)
-                value = (
-                    mean_interval(values.to_numpy(), confidence)
-                    if len(values)
-                    else Interval(np.nan, np.nan, np.nan, 0)
+                values, others = (
+                    metric.scale * frame[metric.key].to_numpy(float, na_value=np.nan) for frame in (own, reference)
                 )
-                estimates[variant, labels, metric.key] = Estimate(metric, value, difference)
+                defined = np.isfinite(values)
+                paired = defined & np.isfinite(others)
+                estimates[variant, labels, metric.key] = Estimate(
+                    metric,
+                    mean_interval(values[defined], confidence) if defined.any() else UNDEFINED,
+                    paired_interval(values[paired], others[paired], confidence)
+                    if variant != BASELINE and paired.any()
+                    else None,
+                )
     return Comparison(estimates, counts, diverged, variants)
-
-
-def _defined(values: pd.Series) -> pd.Series:
-    """The finite values as floats; an infinite loss has no mean."""
-    values = values.astype(float)
-    return values[np.isfinite(values)]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing import get_context
 
 import pandas as pd
 
-from stages.reporting.charts import Spec, dark_rules
-
-VEGA_LITE = "6.4"
-"""The version of the bundled runtime; that of Altair's schema."""
+from stages.reporting import svg
+from stages.reporting.charts import Spec
 
 
 @dataclass(frozen=True)
@@ -28,30 +27,24 @@ class Figure:
     """The chart for the SVG file, without what reacts to a pointer."""
     data: pd.DataFrame
 
-    @property
+    @cached_property
     def csv(self) -> str:
-        return self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        return self.data.to_csv(index=False, float_format="%.5g", lineterminator="\n")
 
     @property
-    def spec(self) -> Spec:
-        return self._with_data(self.chart)
+    def interactive_spec(self) -> Spec:
+        return self.chart | self._content
 
-    def _with_data(self, chart: Spec) -> Spec:
-        data = {"values": self.csv, "format": {"type": "csv"}}
-        return chart | {"data": data, "description": self.title}
+    @property
+    def still_spec(self) -> Spec:
+        return self.still | self._content
+
+    @property
+    def _content(self) -> Spec:
+        return {"data": {"values": self.csv, "format": {"type": "csv"}}, "description": self.title}
 
 
 def draw(figures: Sequence[Figure]) -> list[str]:
-    """The figures as SVG files that follow the reader's choice of light or dark."""
-    specs = [figure._with_data(figure.still) for figure in figures]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
-        return list(workers.map(_svg, specs, chunksize=4))
-
-
-def _svg(spec: Spec) -> str:
-    import vl_convert
-
-    svg = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
-    svg = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), svg)
-    style = f"<style>{dark_rules()}</style>"
-    return re.sub(r"(<svg [^>]*>)", lambda opening: opening[0] + style, svg, count=1) + "\n"
+    """The figures as SVG, drawn by several processes, for each draws one chart at a time."""
+    with ProcessPoolExecutor(min(4, os.cpu_count() or 1), get_context("spawn")) as workers:
+        return list(workers.map(svg.draw, [figure.still_spec for figure in figures], chunksize=4))

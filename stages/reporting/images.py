@@ -13,6 +13,7 @@ from stages.reporting.results import Results
 
 EDGE = 56
 """About how large a sample is shown, in pixels."""
+PER_CLASS = 6
 MOST = 240
 """Samples in one picture."""
 
@@ -43,7 +44,7 @@ class Sheet:
 def sheet(results: Results, label_set: str) -> Sheet:
     """Images that some seed trains on, spread evenly over each class as this label set sees it."""
     classes = results.classes
-    count = max(1, min(8, MOST // len(classes)))
+    count = max(1, min(PER_CLASS, MOST // len(classes)))
     labels, true = results.labels[label_set], results.labels["clean"]
     height = results.images.shape[1]
     edge = height * max(1, round(EDGE / height)) if height <= 2 * EDGE else EDGE

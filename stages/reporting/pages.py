@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages.config import BASELINE
+from stages.regularizers.base import Regularizer
 from stages.reporting import charts, figures, images, site, tables
 from stages.reporting.comparison import METRICS, Comparison, Estimate, compare
 from stages.reporting.figures import Figure
@@ -20,8 +23,11 @@ from stages.reporting.results import LABEL_SETS, Results
 
 OWNED = ("index.html", "data.html", "methods.html", "README.md", ".nojekyll", "assets", "figures", "tables", "variants")
 """What the report stage writes in `reports/`, and nothing else does."""
+RANGE = ["mean", "low", "high"]
 POINTS = 101
 """Epochs drawn of a learning curve, at most."""
+LEAST_LOSS = 1e-4
+"""Nats at which the logarithmic axis of the loss ends."""
 PANELS = tuple(title.capitalize() for title in LABEL_SETS.values())
 
 
@@ -54,59 +60,89 @@ def build(results: Results) -> dict[str, str | bytes]:
     """All files of the site, by path."""
     comparison = compare(results.replicas, results.params.variants, results.params.evaluation.confidence)
     overview = [differences(comparison), memories(comparison)]
-    by_variant = {name: of_variant(name, results) for name in results.params.variants}
-    drawn = [*overview, *(figure for group in by_variant.values() for figure in group)]
-    sheets = {labels: images.sheet(results, labels) for labels in LABEL_SETS}
-    headline, memory = tables.headline(results, comparison), tables.memorization(results, comparison)
-    counts, sets = tables.class_counts(results), tables.label_sets(results)
-    written = [headline, memory, counts, sets]
-    common = {"card": results.card, "params": results.params, "LABEL_SETS": LABEL_SETS, "BASELINE": BASELINE}
-    common |= {"setting": setting(results), "percent": tables.percent, "number": tables.number}
-    common["difference"] = lambda estimate: tables.difference_cell(estimate).text
-    findings = [finding(comparison, labels) for labels in LABEL_SETS]
-    by_chance = (len(comparison.variants) - 1) * (1 - results.params.evaluation.confidence)
-    summary = {"findings": findings, "by_chance": by_chance, "headline": headline}
-    diverged = {key: count for key, count in comparison.diverged.items() if count}
+    own = {name: of_variant(name, results) for name in results.params.variants}
+    drawn = [*overview, *(figure for group in own.values() for figure in group)]
+    with ThreadPoolExecutor(1) as beside:
+        pictures = beside.submit(figures.draw, drawn)
+        files = shared_pages(results, comparison, overview) | variant_pages(results, comparison, own) | site.assets()
+    files |= {f"figures/{figure.name}.csv": figure.csv for figure in drawn}
+    return files | {f"figures/{figure.name}.svg": svg for figure, svg in zip(drawn, pictures.result(), strict=True)}
 
-    pages: dict[str, str | bytes] = {
-        "index.html": site.render(
-            "index.html", 0, page="index", figures=overview, memory=memory, diverged=diverged, **summary, **common
-        ),
-        "data.html": site.render("data.html", 0, page="data", counts=counts, sets=sets, sheets=sheets, **common),
-        "methods.html": site.render("methods.html", 0, page="methods", METRICS=METRICS, **common),
-        "README.md": site.render("README.md", 0, **summary, **common),
-        ".nojekyll": "",
+
+def shared_pages(results: Results, comparison: Comparison, overview: Sequence[Figure]) -> dict[str, str | bytes]:
+    """The pages on all variants together, with their tables and the sample images."""
+    confidence = results.params.evaluation.confidence
+    headline, memory = tables.headline(comparison, confidence), tables.memorization(comparison, confidence)
+    counts, sets = tables.class_counts(results), tables.label_sets(results)
+    sheets = {labels: images.sheet(results, labels) for labels in LABEL_SETS}
+    context = shared_context(results) | {
+        "findings": [finding(comparison, labels) for labels in LABEL_SETS],
+        "by_chance": (len(comparison.variants) - 1) * (1 - confidence),
+        "diverged": {key: count for key, count in comparison.diverged.items() if count},
+        "headline": headline,
+        "memory": memory,
+        "figures": overview,
+        "counts": counts,
+        "sets": sets,
+        "sheets": sheets,
+        "METRICS": METRICS,
     }
+    return {
+        "index.html": site.render("index.html", 0, page="index", **context),
+        "data.html": site.render("data.html", 0, page="data", **context),
+        "methods.html": site.render("methods.html", 0, page="methods", **context),
+        "README.md": site.render("README.md", 0, **context),
+        ".nojekyll": "",
+        **{f"figures/{sheet.name}": sheet.png for sheet in sheets.values()},
+        **{f"tables/{table.name}.csv": table.csv for table in (headline, memory, counts, sets)},
+    }
+
+
+def variant_pages(
+    results: Results, comparison: Comparison, drawn: Mapping[str, Sequence[Figure]]
+) -> dict[str, str | bytes]:
+    """A page for each variant, with its tables."""
+    context = shared_context(results) | {"source_link": source_link(results.repository)}
     names = list(results.params.variants)
+    files: dict[str, str | bytes] = {}
     for place, name in enumerate(names):
         variant = results.params.variants[name]
         own = {
-            "metrics": tables.metrics(name, results, comparison),
+            "metrics": tables.metrics(name, comparison, results.params.evaluation.confidence),
             "layers": tables.layers(name, results),
             "parameters": tables.parameters(name, results),
         }
-        written += own.values()
-        pages[f"variants/{name}.html"] = site.render(
+        accuracy, loss, norm, confused = drawn[name]
+        files |= {f"tables/{table.name}.csv": table.csv for table in own.values()}
+        files[f"variants/{name}.html"] = site.render(
             "variant.html",
             1,
-            page="variant",
             variant=variant,
             run=results.runs[name],
-            methods=[method(r) for r in variant.regularizers],
-            source_link=source_link(results.repository),
-            figures=by_variant[name],
+            methods=[method(regularizer) for regularizer in variant.regularizers],
+            learning=(accuracy, loss),
+            norm=norm,
+            confused=confused,
             diverged=divergences(results.replicas, name),
             previous=names[place - 1] if place else None,
             following=names[place + 1] if place + 1 < len(names) else None,
             **own,
-            **common,
+            **context,
         )
-    for figure, svg in zip(drawn, figures.draw(drawn), strict=True):
-        pages[f"figures/{figure.name}.svg"] = svg
-        pages[f"figures/{figure.name}.csv"] = figure.csv
-    pages |= {f"figures/{sheet.name}": sheet.png for sheet in sheets.values()}
-    pages |= {f"tables/{table.name}.csv": table.csv for table in written}
-    return pages | site.assets()
+    return files
+
+
+def shared_context(results: Results) -> dict[str, Any]:
+    return {
+        "card": results.card,
+        "params": results.params,
+        "setting": setting(results),
+        "LABEL_SETS": LABEL_SETS,
+        "BASELINE": BASELINE,
+        "number": tables.number,
+        "percent": tables.percent,
+        "difference": lambda estimate: tables.difference_cell(estimate).text,
+    }
 
 
 def setting(results: Results) -> dict[str, str]:
@@ -124,7 +160,7 @@ def setting(results: Results) -> dict[str, str]:
         "Network": f"{params.training.network} ({units}), {tables.number(size, 0)} parameters",
         "Images": f"{params.splits.train} to train, {params.splits.val} to validate, {test} to test",
         "Seeds": f"{params.splits.seeds} per variant and label set, paired",
-        "Epochs": f"up to {', '.join(epochs)}",
+        "Epochs": f"at most {', '.join(epochs)}",
         "Device": ", ".join(devices),
         "PyTorch": ", ".join(versions),
     }
@@ -138,7 +174,7 @@ def finding(comparison: Comparison, labels: str) -> Finding:
         if variant != BASELINE:
             found[estimate.verdict].append((variant, estimate))
     for group in found.values():
-        group.sort(key=lambda pair: -abs(pair[1].difference.mean) if pair[1].difference else 0.0)
+        group.sort(key=lambda pair: -abs(pair[1].difference.mean) if pair[1].difference else 0)
     return Finding(labels, found["better"], found["worse"], len(found["unclear"]))
 
 
@@ -159,8 +195,8 @@ def differences(comparison: Comparison) -> Figure:
     return Figure(
         "differences",
         f"Test accuracy against {BASELINE}",
-        "Difference in points, mean over paired seeds, with its interval. A triangle points to the side on which the whole "
-        "interval lies; a circle says that the interval includes zero.",
+        "Difference in points, mean over paired seeds, with its interval. A triangle points to the side on which the "
+        "whole interval lies; a circle says that the interval includes zero.",
         chart,
         chart,
         data,
@@ -179,9 +215,9 @@ def memories(comparison: Comparison) -> Figure:
     return Figure(
         "memorization",
         f"Memorization of {LABEL_SETS['partly_random']}",
-        "Left: accuracy on the test set. Middle: the share of wrongly labelled training images for which the network gives "
-        "the wrong label it was shown. Right: the share for which it gives the true label, which it was never shown. Means "
-        "over seeds with their intervals.",
+        "First: accuracy on the test set. Second: the share of wrongly labelled training images for which the network "
+        "gives the wrong label it was shown. Third: the share for which it gives the true label, which it was never "
+        "shown. Means over seeds with their intervals.",
         chart,
         chart,
         data,
@@ -189,42 +225,40 @@ def memories(comparison: Comparison) -> Figure:
 
 
 def of_variant(name: str, results: Results) -> list[Figure]:
-    """Learning curves, norms and confusion of one variant."""
+    """Learning curves of accuracy, loss and parameter norm, and the confusion of classes."""
     own, reference = results.runs[name].history, results.runs[BASELINE].history
     differs = name != BASELINE
     last = int(max(own["epoch"].max(), reference["epoch"].max() if differs else 0))
     epochs = np.unique(np.linspace(0, last, min(last + 1, POINTS)).round().astype(int))
 
-    def curves(kind: str, title: str, text: str, axis: str, series: Mapping[str, tuple[Any, str]], scale: float = 1, log: bool = False) -> Figure:
-        data = pd.concat(
-            [spread(history, metric, epochs, scale).assign(series=label) for label, (history, metric) in series.items()]
-        )[["panel", "series", "epoch", "mean", "low", "high"]]
-        if log:
-            data[["mean", "low", "high"]] = data[["mean", "low", "high"]].clip(lower=LEAST_LOSS)
+    def curves(kind: str, title: str, unit: str, text: str, series: dict[str, pd.DataFrame], log: bool) -> Figure:
+        data = pd.concat(table.assign(series=label) for label, table in series.items())
+        data = data[["panel", "series", "epoch", *RANGE]]
+        axis = f"{title} ({unit})" if unit else title
         chart, still = (charts.curves(axis, tuple(series), PANELS, hover, log) for hover in (True, False))
+        text = f"Mean over seeds; the bands reach from the lowest to the highest seed.{text}"
         return Figure(f"{name}-{kind}", title, text, chart, still, data)
 
-    measured = "Mean over seeds; the bands reach from the lowest to the highest seed."
-    sides = {"training": "train", "validation": "val"}
+    def learning(metric: str, scale: float = 1) -> dict[str, pd.DataFrame]:
+        series = {
+            "training": spread(own, f"train_{metric}", epochs, scale),
+            "validation": spread(own, f"val_{metric}", epochs, scale),
+        }
+        return series | (
+            {f"validation, {BASELINE}": spread(reference, f"val_{metric}", epochs, scale)} if differs else {}
+        )
 
-    def both(metric: str) -> dict[str, tuple[pd.DataFrame, str]]:
-        series = {side: (own, f"{prefix}_{metric}") for side, prefix in sides.items()}
-        return series | ({f"validation, {BASELINE}": (reference, f"val_{metric}")} if differs else {})
-
-    norms = {"this variant": (own, "param_norm")} | ({BASELINE: (reference, "param_norm")} if differs else {})
+    losses = {label: table.assign(**table[RANGE].clip(lower=LEAST_LOSS)) for label, table in learning("loss").items()}
+    norms = {"this variant": spread(own, "param_norm", epochs)}
+    if differs:
+        norms[BASELINE] = spread(reference, "param_norm", epochs)
     counts = results.confusion[results.confusion["variant"] == name]
     matrix = charts.confusion(results.classes, PANELS)
+    logarithmic = f" The axis is logarithmic and ends at {LEAST_LOSS:g} nats, where smaller losses are drawn."
     return [
-        curves("accuracy", "Accuracy", measured, "Accuracy (%)", both("accuracy"), scale=100),
-        curves(
-            "loss",
-            "Loss",
-            f"{measured} The axis is logarithmic; losses below {LEAST_LOSS:g} nats are drawn there.",
-            "Loss (nats)",
-            both("loss"),
-            log=True,
-        ),
-        curves("norm", "Parameter norm", measured, "Parameter norm", norms),
+        curves("accuracy", "Accuracy", "%", "", learning("accuracy", 100), log=False),
+        curves("loss", "Loss", "nats", logarithmic, losses, log=True),
+        curves("norm", "Parameter norm", "", "", norms, log=False),
         Figure(
             f"{name}-confusion",
             "Confusion on the test set",
@@ -236,28 +270,16 @@ def of_variant(name: str, results: Results) -> list[Figure]:
     ]
 
 
-LEAST_LOSS = 1e-4
-"""Where the logarithmic axis of the loss ends."""
-
-
-def spread(history: pd.DataFrame, metric: str, epochs: np.ndarray, scale: float) -> pd.DataFrame:
+def spread(history: pd.DataFrame, metric: str, epochs: NDArray[np.int64], scale: float = 1) -> pd.DataFrame:
     """`panel, epoch, mean, low, high` over the seeds. A replica that has stopped keeps its last finite value."""
     parts = []
     for labels, title in LABEL_SETS.items():
-        table = history[history["labels"] == labels].pivot(index="epoch", columns="seed", values=metric)
-        table = table.astype(float).replace([np.inf, -np.inf], np.nan)
-        table = scale * table.reindex(range(int(epochs[-1]) + 1)).ffill().loc[epochs]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "panel": title.capitalize(),
-                    "epoch": epochs,
-                    "mean": table.mean(axis=1).to_numpy(),
-                    "low": table.min(axis=1).to_numpy(),
-                    "high": table.max(axis=1).to_numpy(),
-                }
-            )
-        )
+        own = history[history["labels"] == labels]
+        values = np.full((epochs[-1] + 1, own["seed"].max() + 1), np.nan)
+        values[own["epoch"], own["seed"]] = own[metric].where(np.isfinite(own[metric]))
+        seeds = scale * pd.DataFrame(values).ffill().to_numpy()[epochs]
+        bands = {"mean": seeds.mean(1), "low": seeds.min(1), "high": seeds.max(1)}
+        parts.append(pd.DataFrame({"panel": title.capitalize(), "epoch": epochs, **bands}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -276,7 +298,7 @@ def confusion(counts: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def method(regularizer: Any) -> Method:
+def method(regularizer: Regularizer) -> Method:
     kind = type(regularizer)
     text = inspect.getdoc(kind) or ""
     source = kind.__module__.replace(".", "/") + ".py"
@@ -284,11 +306,11 @@ def method(regularizer: Any) -> Method:
 
 
 def source_link(repository: str) -> str:
-    """What comes before a project path in a link from a variant's page: the web address if known, else two folders up."""
+    """What precedes a project path in a link from a variant's page: the web address if known, else two folders up."""
     return f"{repository.rstrip('/')}/blob/main/" if repository else "../../"
 
 
-def divergences(replicas: pd.DataFrame, variant: str) -> list[dict[str, Any]]:
+def divergences(replicas: pd.DataFrame, variant: str) -> list[dict[Hashable, Any]]:
     """The replicas of a variant whose loss was no longer finite."""
     rows = replicas[(replicas["variant"] == variant) & replicas["diverged"]]
     return rows[["labels", "seed", "epochs"]].to_dict("records")

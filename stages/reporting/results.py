@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 from stages.config import Params
+from stages.errors import UserError
+
+DATA = Path("data")
 
 LABEL_SETS = {"clean": "clean labels", "partly_random": "partly random labels", "random": "random labels"}
 """How pages name the label sets."""
@@ -53,3 +60,56 @@ class Results:
     """`variant, labels, seed, layer, initial_norm, norm, near_zero`"""
     repository: str
     """The project's address on the web, or an empty text."""
+
+
+def read(
+    params: Params,
+    images: NDArray[np.uint8],
+    labels: Mapping[str, NDArray[np.int64]],
+    classes: tuple[str, ...],
+    training: NDArray[np.int64],
+) -> Results:
+    """The results of the variants that the parameters name, in `data/`, with the pool they were trained on.
+
+    Raises `UserError` if one is missing: the pipeline has not run since the parameters changed.
+    """
+    try:
+        replicas = pd.read_parquet(DATA / "evaluation/runs.parquet")
+        results = Results(
+            params=params,
+            card=json.loads((DATA / "card.json").read_text(encoding="utf-8")),
+            images=images,
+            labels=labels,
+            classes=classes,
+            training=training,
+            runs={name: _read_run(DATA / "runs" / name) for name in params.variants},
+            replicas=replicas,
+            confusion=pd.read_parquet(DATA / "evaluation/confusion.parquet"),
+            layers=pd.read_parquet(DATA / "evaluation/layers.parquet"),
+            repository=_repository(),
+        )
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename or error} is missing; `dvc repro report` makes it and the report") from None
+    if missing := sorted(set(params.variants) - set(replicas["variant"])):
+        raise UserError(f"{DATA / 'evaluation'} knows nothing of {', '.join(missing)}; run `dvc repro report`")
+    return results
+
+
+def _read_run(folder: Path) -> Run:
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    history = pd.read_parquet(folder / "history.parquet")
+    with safe_open(folder / "weights.safetensors", framework="numpy") as weights:
+        first = record["replicas"][0]
+        prefix = f"{first['labels']}/{first['seed']}/"
+        shapes = {
+            name.removeprefix(prefix): tuple(weights.get_slice(name).get_shape())
+            for name in sorted(weights.keys())
+            if name.startswith(prefix) and "running_" not in name  # statistics are no parameters
+        }
+    return Run(history, record["parameters"], record["device"], record["versions"], shapes)
+
+
+def _repository() -> str:
+    """The project's address, from the table `project.urls` of `pyproject.toml`; empty if it has none."""
+    with Path("pyproject.toml").open("rb") as file:
+        return str(tomllib.load(file)["project"].get("urls", {}).get("Repository", ""))

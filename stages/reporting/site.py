@@ -12,7 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from stages.files import replacing
-from stages.reporting.charts import dark_rules
+from stages.reporting import svg
+from stages.reporting.colors import dark_rules
 
 ROOM = Path(__file__).parent
 
@@ -27,14 +28,12 @@ def render(template: str, depth: int, **context: Any) -> str:
 
 
 def assets() -> dict[str, str]:
-    """The files that every page uses: style, script, and the Vega runtime as vl-convert bundles it."""
-    import vl_convert
-
+    """The style and the script of every page, and the script that draws the charts."""
     style = (ROOM / "assets/site.css").read_text(encoding="utf-8")
     return {
         "assets/site.css": style + dark_rules(".drawing svg ") + "\n",
         "assets/site.js": (ROOM / "assets/site.js").read_text(encoding="utf-8"),
-        "assets/vega.js": vl_convert.javascript_bundle() + "\n",
+        "assets/vega.js": svg.runtime(),
     }
 
 

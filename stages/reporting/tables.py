@@ -41,6 +41,8 @@ class Table:
     groups: Sequence[tuple[str, int]] = field(default_factory=tuple)
     """Headings over the columns: text and number of columns."""
     sortable: bool = True
+    stacked: bool = False
+    """Whether the details stand below the texts, which makes a wide table narrower."""
 
     @property
     def headings(self) -> list[str]:
@@ -53,7 +55,7 @@ class Table:
         return self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
-def headline(results: Results, comparison: Comparison) -> Table:
+def headline(comparison: Comparison, confidence: float) -> Table:
     """Every variant on every label set: test accuracy, and its difference to the reference."""
     rows = []
     for variant in comparison.variants:
@@ -66,17 +68,16 @@ def headline(results: Results, comparison: Comparison) -> Table:
         ]
         counts = {comparison.replicas[variant, labels] for labels in LABEL_SETS}
         diverged = sum(comparison.diverged[variant, labels] for labels in LABEL_SETS)
-        row += [Cell("–".join(map(str, sorted({min(counts), max(counts)}))), sort=min(counts)), count_cell(diverged)]
+        row += [Cell(" to ".join(map(str, sorted({min(counts), max(counts)}))), sort=min(counts)), count_cell(diverged)]
         rows.append(row)
     data = comparison.frame(["test_accuracy", "accuracy_on_wrong_given"])
     data["replicas"] = [comparison.replicas[key] for key in zip(data["variant"], data["labels"], strict=True)]
     data["diverged"] = [comparison.diverged[key] for key in zip(data["variant"], data["labels"], strict=True)]
     return Table(
         "headline",
-        f"Test accuracy in per cent, mean over seeds, and the difference to {BASELINE} in points, seed by seed, with its "
-        f"{percent(results.params.evaluation.confidence)} interval. Wrong labels learnt: the share of wrongly labelled "
-        "training images for which the network gives the wrong label. n: seeds per label set. Diverged: replicas, of all "
-        "label sets together.",
+        f"Test accuracy in per cent, mean over seeds, and the difference to {BASELINE} in points, seed by seed, with "
+        f"its {percent(confidence)} interval. Wrong labels learnt: per cent of the wrongly labelled training images "
+        "for which the network gives the wrong label. n: seeds per label set. Diverged: replicas, of all label sets.",
         ["Variant", *["Accuracy", "Difference"] * len(LABEL_SETS), "Partly random", "Random", "n", "Diverged"],
         rows,
         data,
@@ -89,7 +90,7 @@ def headline(results: Results, comparison: Comparison) -> Table:
     )
 
 
-def memorization(results: Results, comparison: Comparison) -> Table:
+def memorization(comparison: Comparison, confidence: float) -> Table:
     """What networks remember of the wrong labels they were trained on."""
     noisy = [labels for labels in LABEL_SETS if labels != "clean"]
     rows = []
@@ -103,17 +104,18 @@ def memorization(results: Results, comparison: Comparison) -> Table:
     return Table(
         "memorization",
         "Means over seeds on the training images, in per cent, with the "
-        f"{percent(results.params.evaluation.confidence)} interval of the mean. Learnt: wrongly labelled images given "
+        f"{percent(confidence)} interval of the mean. Learnt: wrongly labelled images given "
         "their wrong label. Seen through: wrongly labelled images given their true label. Epochs to fit: until every "
         "training label is met, for the replicas that get there.",
         ["Variant", *["Training accuracy", "Learnt", "Seen through", "Epochs to fit"] * len(noisy)],
         rows,
         data[data["labels"].isin(noisy)],
         [("", 1), *((LABEL_SETS[labels].capitalize(), len(MEMORY) + 1) for labels in noisy)],
+        stacked=True,
     )
 
 
-def metrics(variant: str, results: Results, comparison: Comparison) -> Table:
+def metrics(variant: str, comparison: Comparison, confidence: float) -> Table:
     """Every metric of one variant."""
     rows = []
     for key, metric in METRICS.items():
@@ -128,42 +130,44 @@ def metrics(variant: str, results: Results, comparison: Comparison) -> Table:
                 row.append(difference_cell(estimate))
         rows.append(row)
     differs = variant != BASELINE
-    confidence = percent(results.params.evaluation.confidence)
     return Table(
         f"{variant}-metrics",
-        f"Means over seeds with their {confidence} intervals"
+        f"Means over seeds with their {percent(confidence)} intervals"
         + (f", and differences to {BASELINE}, seed by seed, with theirs." if differs else "."),
         ["Metric", *(["Mean", "Difference"] if differs else ["Mean"]) * len(LABEL_SETS)],
         rows,
         comparison.frame(METRICS).query("variant == @variant"),
         [("", 1), *((title.capitalize(), 2 if differs else 1) for title in LABEL_SETS.values())],
         sortable=False,
+        stacked=True,
     )
 
 
 def layers(variant: str, results: Results) -> Table:
     """Norms of each layer before and after training, and the reference's."""
-    means = results.layers.groupby(["variant", "labels", "layer"], sort=False)[
-        ["initial_norm", "norm", "near_zero"]
-    ].mean()
-    names = list(dict.fromkeys(results.layers.loc[results.layers["variant"] == variant, "layer"]))
+    measured = ["initial_norm", "norm", "near_zero"]
+    means: dict[Any, dict[Any, float]] = (
+        results.layers.groupby(["variant", "labels", "layer"])[measured].mean().to_dict("index")
+    )
+    names = dict.fromkeys(results.layers.loc[results.layers["variant"] == variant, "layer"])
     differs = variant != BASELINE
     rows, data = [], []
     for layer in names:
         row = [Cell(layer, code=True)]
         for labels in LABEL_SETS:
-            own = means.loc[(variant, labels, layer)]
-            reference = float(means["norm"].get((BASELINE, labels, layer), np.nan))
+            own = means[variant, labels, layer]
+            # A method may add layers that the reference lacks.
+            reference = means.get((BASELINE, labels, layer), {}).get("norm", np.nan)
             row += [number_cell(own["initial_norm"], 2), number_cell(own["norm"], 2)]
             row += [number_cell(reference, 2)] * differs
             row.append(number_cell(100 * own["near_zero"], 1))
-            data.append({"layer": layer, "labels": labels, **own.to_dict(), f"norm_of_{BASELINE}": reference})
+            data.append({"layer": layer, "labels": labels, **own, f"norm_of_{BASELINE}": reference})
         rows.append(row)
     columns = ["Before", "After", *[f"After, {BASELINE}"] * differs, "Near zero (%)"]
     return Table(
         f"{variant}-layers",
-        "Square root of the sum of squares over a layer's parameters, mean over seeds, before and after training; and the "
-        f"share of its parameters smaller than {results.params.evaluation.near_zero:g} in magnitude after it.",
+        "Square root of the sum of squares over a layer's parameters, mean over seeds, before and after training; and "
+        f"the share of its parameters smaller than {results.params.evaluation.near_zero:g} in magnitude after it.",
         ["Layer", *columns * len(LABEL_SETS)],
         rows,
         pd.DataFrame(data),
@@ -201,19 +205,12 @@ def class_counts(results: Results) -> Table:
     counts = {
         "Test set": card["counts"]["test"],
         "Pool, true labels": card["counts"]["pool"],
-        **{
-            f"Pool, {LABEL_SETS[name]}": card["label_sets"][name]["counts"] for name in LABEL_SETS if name != "clean"
-        },
+        **{f"Pool, {LABEL_SETS[name]}": card["label_sets"][name]["counts"] for name in LABEL_SETS if name != "clean"},
     }
-    rows = [
-        [Cell(name, sort=index), *(number_cell(column[name], 0) for column in counts.values())]
-        for index, name in enumerate(results.classes)
-    ]
-    rows.append(
-        [Cell("All", sort=len(rows)), *(number_cell(sum(column.values()), 0) for column in counts.values())]
-    )
+    rows = [[Cell(name), *(number_cell(column[name], 0) for column in counts.values())] for name in results.classes]
+    rows.append([Cell("All"), *(number_cell(sum(column.values()), 0) for column in counts.values())])
     data = pd.DataFrame({"class": results.classes, **{k: [v[c] for c in results.classes] for k, v in counts.items()}})
-    return Table("classes", "Images per class.", ["Class", *counts], rows, data)
+    return Table("classes", "Images per class.", ["Class", *counts], rows, data, sortable=False)
 
 
 def label_sets(results: Results) -> Table:
@@ -253,7 +250,7 @@ def difference_cell(estimate: Estimate) -> Cell:
         return Cell("–")
     return Cell(
         number(difference.mean, decimals, signed=True),
-        span(difference.low, difference.high, decimals, signed=True),
+        span(difference.low, difference.high, decimals),
         difference.mean,
         estimate.verdict,
     )
@@ -283,10 +280,8 @@ def number(value: Any, decimals: int, signed: bool = False) -> str:
     return text.replace("-", "\u2212")
 
 
-def span(low: float, high: float, decimals: int, signed: bool = False) -> str:
-    if not np.isfinite(low):
-        return ""
-    return f"[{number(low, decimals, signed)}, {number(high, decimals, signed)}]"
+def span(low: float, high: float, decimals: int) -> str:
+    return f"[{number(low, decimals)}, {number(high, decimals)}]" if np.isfinite(low) else ""
 
 
 def percent(share: float) -> str:

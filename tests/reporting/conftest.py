@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,13 +15,14 @@ import yaml
 from safetensors.numpy import save_file
 
 from stages import report
+from stages.datasets.arrays import Pool, write_pool
 
 ROOT = Path(__file__).parents[2]
 LABELS = ("clean", "partly_random", "random")
 HOSTILE = "<script>alert('x')</script> & \"two\" {{ 7 * 7 }} [a](b) | c"
 """A text that HTML, Jinja and Markdown would each read as markup."""
 CLASSES = ("cat", HOSTILE, "wild")
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "none": {"about": "The reference."},
     "l1": {"about": HOSTILE, "l1": {"strength": 1.0e-3}, "dropout": {"p": 0.5}},
     "large_lr": {"training": {"lr": 0.2}},
@@ -30,7 +32,7 @@ DIVERGED = ("large_lr", "random", 1)
 
 
 def write_results(root: Path) -> None:
-    """Parameters and results of three variants with three seeds; one replica has diverged, none sees wrong clean labels."""
+    """Parameters and results of three variants with three seeds; one replica has diverged."""
     rng = np.random.default_rng(0)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["splits"] = {"seeds": SEEDS, "train": 12, "val": 12}
@@ -42,9 +44,13 @@ def write_results(root: Path) -> None:
     (data / "evaluation").mkdir(parents=True)
 
     clean = np.arange(POOL) % len(CLASSES)
-    labels = {"clean": clean, "partly_random": np.where(np.arange(POOL) % 5, clean, 0), "random": rng.permutation(clean)}
+    labels = {
+        "clean": clean,
+        "partly_random": np.where(np.arange(POOL) % 5, clean, 0),
+        "random": rng.permutation(clean),
+    }
     images = rng.integers(0, 256, (POOL, 8, 8, 1), dtype=np.uint8)
-    np.savez(data / "pool.npz", images=images, classes=np.array(CLASSES), **labels)
+    write_pool(Pool(images, labels, CLASSES), data / "pool.npz")
     splits = {str(seed): {"train": [*range(12)], "val": [*range(12, 24)]} for seed in range(SEEDS)}
     (data / "splits.json").write_text(json.dumps(splits))
     counts = dict.fromkeys(CLASSES, POOL // len(CLASSES))
@@ -78,7 +84,8 @@ def write_results(root: Path) -> None:
     for variant, body in VARIANTS.items():
         folder = data / "runs" / variant
         folder.mkdir(parents=True)
-        histories, weights, replicas = [], {}, []
+        histories, replicas = [], []
+        weights: dict[str, Any] = {}
         for name in LABELS:
             for seed in range(SEEDS):
                 diverged = (variant, name, seed) == DIVERGED
@@ -90,27 +97,26 @@ def write_results(root: Path) -> None:
                 if diverged:
                     history.loc[epochs, ["train_loss", "val_loss"]] = [np.nan, np.inf]
                 histories.append(history)
-                weights[f"{name}/{seed}/fc1.weight"] = np.zeros((5, 64), np.float32)
-                weights[f"{name}/{seed}/fc1.bias"] = np.zeros(5, np.float32)
-                weights[f"{name}/{seed}/fc2.weight"] = np.zeros((3, 5), np.float32)
-                weights[f"{name}/{seed}/fc2.bias"] = np.zeros(3, np.float32)
+                shapes = {"fc1.weight": (5, 64), "fc1.bias": (5,), "fc2.weight": (3, 5), "fc2.bias": (3,)}
+                weights |= {f"{name}/{seed}/{key}": np.zeros(s, np.float32) for key, s in shapes.items()}
                 replicas.append({"labels": name, "seed": seed, "epochs": epochs, "diverged": diverged})
                 metrics = dict(zip(METRICS, rng.random(len(METRICS)), strict=True))
                 # An effect far beyond the spread of the seeds, so that one comparison is sure to be decided.
                 if variant == "large_lr" and name == "clean":
-                    metrics["test_accuracy"] = 0.01 * metrics["test_accuracy"] - 0.0
+                    metrics["test_accuracy"] = 0.01 * metrics["test_accuracy"]
                 if variant == "none" and name == "clean":
                     metrics["test_accuracy"] = 0.98 + 0.01 * metrics["test_accuracy"]
                 if name == "clean":
                     metrics |= {"accuracy_on_wrong_given": np.nan, "accuracy_on_wrong_true": np.nan}
                 fitted = None if diverged or seed == 2 else int(rng.integers(1, EPOCHS))
                 rows.append(key | metrics | {"epochs_to_fit": fitted, "epochs": epochs, "diverged": diverged})
-                table = rng.multinomial(TEST // 3, np.ones(3) / 3, size=3)
+                answers = rng.multinomial(TEST // 3, np.ones(3) / 3, size=3)
                 confusion += [
-                    key | {"true": t, "predicted": p, "count": int(table[t, p])} for t in range(3) for p in range(3)
+                    key | {"true": t, "predicted": p, "count": int(answers[t, p])} for t in range(3) for p in range(3)
                 ]
                 layers += [
-                    key | {"layer": layer, "initial_norm": 1.0, "norm": 2.0, "near_zero": 0.5} for layer in ("fc1", "fc2")
+                    key | {"layer": layer, "initial_norm": 1.0, "norm": 2.0, "near_zero": 0.5}
+                    for layer in ("fc1", "fc2")
                 ]
         record = {
             "variant": variant,

@@ -1,16 +1,15 @@
 // Charts in place of the still pictures, in as many columns as fit; tables that sort. Without this file all content shows.
 "use strict";
 
-const SPACING = 22;
 const NARROWEST = 200;
 
 // The chart's panels in as many columns as the width holds, each as wide as its share.
 function fitted(spec, width) {
-  const { left, square } = spec.usermeta;
+  const { spacing, usermeta: { left, square } } = spec;
   const panels = spec.facet.sort.length;
-  const most = Math.floor((width - left + SPACING) / (NARROWEST + SPACING));
+  const most = Math.floor((width - left + spacing) / (NARROWEST + spacing));
   const columns = Math.max(1, Math.min(panels, most));
-  const panel = Math.floor((width - left - SPACING * (columns - 1)) / columns);
+  const panel = Math.floor((width - left - spacing * (columns - 1)) / columns);
   const inner = { ...spec.spec, width: panel, height: square ? panel : spec.spec.height };
   return { ...spec, columns, spec: inner };
 }
@@ -28,6 +27,8 @@ async function draw(figure) {
     await vegaEmbed(place, fitted(spec, width), { actions: false, renderer: "svg", tooltip: { theme: "site" } });
     place.classList.add("drawn");
     place.removeAttribute("tabindex"); // nothing left to scroll
+    place.setAttribute("role", "img");
+    place.setAttribute("aria-label", still.alt);
   }
   try {
     await fit();

@@ -1,0 +1,26 @@
+"""The colours of charts and pages, and their exchange for a dark screen."""
+
+from __future__ import annotations
+
+PALETTE = {
+    "paper": ("#ffffff", "#15181c"),
+    "ink": ("#1b1f24", "#e8eaed"),
+    "muted": ("#57606a", "#a3acb6"),
+    "grid": ("#e4e7eb", "#2c3238"),
+    "blue": ("#0072b2", "#56b4e9"),
+    "vermilion": ("#c24e00", "#f0a050"),
+    "grey": ("#6e7781", "#98a2ad"),
+}
+"""Colours on light and on dark paper: Okabe and Ito's, moved towards more contrast, and greys."""
+
+PAPER, INK, MUTED, GRID, BLUE, VERMILION, GREY = (light for light, _ in PALETTE.values())
+
+
+def dark_rules(scope: str = "") -> str:
+    """CSS that swaps every colour of the palette in an SVG picture for its dark counterpart, within `scope`."""
+    swaps = "".join(
+        f'{scope}[{attribute}="{light}"]{{{attribute}:{dark}}}'
+        for light, dark in PALETTE.values()
+        for attribute in ("fill", "stroke")
+    )
+    return f"@media screen and (prefers-color-scheme:dark){{{swaps}}}"
