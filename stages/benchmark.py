@@ -17,12 +17,8 @@ from stages.reporting import site, timing
 SUITE = Path("tests/benchmarks")
 TIMING = Path("reports/timing")
 RULES = ("--benchmark-only", "--benchmark-min-rounds=5", "--benchmark-max-time=0.4", "--benchmark-disable-gc")
-ENVIRONMENT = {
-    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    "PYTHONHASHSEED": "0",
-}
-"""As replicas are trained: one thread each."""
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+"""Environment variables; replicas are trained so, too."""
 
 
 @stage
@@ -44,7 +40,7 @@ def run_suite(*options: str) -> int:
     """Run the benchmarks in a process of their own; the exit code of pytest."""
     command = [sys.executable, "-m", "pytest", str(SUITE), "-q", "-p", "no:cacheprovider"]
     command += ["-o", "addopts=", "-o", "python_files=benchmark_*.py", *options]
-    return subprocess.run(command, env=os.environ | ENVIRONMENT, check=False).returncode
+    return subprocess.run(command, env=os.environ | ONE_THREAD, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -201,14 +201,14 @@ def notebook_figure(timings: Timings) -> Figure:
         for benchmark in timings.group("notebook", "same work")
     )
     scale = alt.Scale(type="log")
-    chart = dots(tuple(data["variant"]), (panel,), "Times as long as one replica here", 190, scale, mark=1)
+    chart = dots(tuple(data["variant"]), (panel,), "Times as long as one replica here", 200, scale, mark=1)
     return Figure(
         "notebook",
         "The seed notebook’s loop and this one",
         f"Time per epoch and replica over that of one replica here, on a logarithmic axis. {DRAWN}",
-        data,
-        chart,
-        chart,
+        data=data,
+        chart=chart,
+        still=chart,
     )
 
 
@@ -219,14 +219,14 @@ def variants_figure(timings: Timings) -> Figure:
         for replicas, panel in zip(timings.stacks, panels, strict=True)
         for variant in timings.variants
     )
-    chart = dots(timings.variants, panels, f"Times as long as {BASELINE}", 118, alt.Scale(zero=False), mark=1)
+    chart = dots(timings.variants, panels, f"Times as long as {BASELINE}", 126, alt.Scale(zero=False), mark=1)
     return Figure(
         "variants",
         "What an epoch of each variant costs",
         f"Time per epoch over that of {BASELINE} in a stack of the same size. {DRAWN}",
-        data,
-        chart,
-        chart,
+        data=data,
+        chart=chart,
+        still=chart,
     )
 
 
@@ -237,15 +237,15 @@ def shares_figure(timings: Timings) -> Figure:
         for replicas, panel in zip(timings.stacks, panels, strict=True)
         for variant in timings.variants
     )
-    chart = dots(timings.variants, panels, "Share of the step (%)", 118, alt.Scale(domain=[0, 100]), mark=100)
+    chart = dots(timings.variants, panels, "Share of the step (%)", 126, alt.Scale(domain=[0, 100]), mark=100)
     return Figure(
         "products",
         "How close a training step comes to its matrix products alone",
         "Time of the matrix products that a step cannot leave out, timed alone, in per cent of the time of the whole "
         f"step. {DRAWN}",
-        data,
-        chart,
-        chart,
+        data=data,
+        chart=chart,
+        still=chart,
     )
 
 
