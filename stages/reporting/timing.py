@@ -28,6 +28,7 @@ GROUPS = {
     "products": "Products of a step",
 }
 """The groups of benchmarks, and how tables name them."""
+CLOCKS = {"perf_counter": "time that passes", "process_time": "processor time"}
 DRAWN = "Dots are medians, lines reach over the middle half of the rounds."
 
 Result = Mapping[str, Any]
@@ -159,15 +160,22 @@ def summary(timings: Timings) -> list[str]:
         f"{together}\u00a0% in a stack of {stack}.",
     ]
     if ratios:
-        least, most = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
+        cheapest, dearest = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
         sentences.append(
-            f"An epoch of the other variants takes from {times(ratios[least])} (`{least}`) to {times(ratios[most])} "
-            f"(`{most}`) as long as one of `{BASELINE}`."
+            f"An epoch of the other variants takes from {times(ratios[cheapest])} (`{cheapest}`) to "
+            f"{times(ratios[dearest])} (`{dearest}`) as long as one of `{BASELINE}`."
         )
     if equal := timings.equal_to_baseline():
-        measured = ", ".join(f"{number(ratios[variant], 2)} (`{variant}`)" for variant in equal)
+        noise = [
+            timings.ratio(group, variant, replicas).median
+            for group in ("epoch", "step")
+            for variant in equal
+            for replicas in timings.stacks
+        ]
+        least, most = number(min(noise), 2), number(max(noise), 2)
         sentences.append(
-            f"How noisy this run was: for the very same work as `{BASELINE}` it measured ratios of {measured}."
+            f"How noisy this run was: the ratios measured for {' and '.join(f'`{variant}`' for variant in equal)} lie "
+            f"between {least} and {most}, where the work is the very same as that of `{BASELINE}`."
         )
     return sentences
 
@@ -175,6 +183,7 @@ def summary(timings: Timings) -> list[str]:
 def setting(result: Result, timings: Timings) -> dict[str, str]:
     """Where and what was timed, as pairs of a name and a text."""
     machine, products = result["machine_info"], timings.benchmarks["products", NETWORK, 1]
+    clocks = {entry["group"]: CLOCKS[entry["options"]["timer"]] for entry in result["benchmarks"]}
     shape = "×".join(map(str, machine["image_shape"]))
     rate = products.extra["flops"] / products.time.median / 1e6
     return {
@@ -184,6 +193,7 @@ def setting(result: Result, timings: Timings) -> dict[str, str]:
         "Images": f"{machine['train']} to train, {machine['val']} to validate, {shape}, {machine['classes']} classes, "
         "generated",
         "Matrix products": f"{number(rate, 0)} GFLOP/s at the shapes of {NETWORK}, one replica",
+        "Clock": f"{clocks['step']}; against the notebook {clocks['notebook']}",
         "Measured": result["datetime"][:10],
     }
 
