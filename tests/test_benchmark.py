@@ -104,6 +104,15 @@ def test_page_links_only_to_what_is_there(result: dict[str, Any]) -> None:
     assert not re.search(r'(?:href|src)="(?:https?:)?//', html)
 
 
+def test_network_need_not_be_the_notebook_s(result: dict[str, Any]) -> None:
+    kept = [found for found in result["benchmarks"] if found["params"].get("network") != "AnimalNet"]
+    for found in kept:
+        if "parameters" in found["extra_info"]:
+            found["extra_info"] = {"parameters": {"training": {"network": "BigAnimalNet"}}}
+    result["benchmarks"] = kept
+    assert "16 GFLOP/s at the shapes of BigAnimalNet" in str(timing.build(result)["index.html"])
+
+
 def test_charts_draw_columns_that_their_data_has(result: dict[str, Any]) -> None:
     timings = timing.read(result)
     for draw in (timing.notebook_figure, timing.variants_figure, timing.shares_figure):

@@ -19,7 +19,7 @@ from stages.reporting.tables import Cell, Table, number, number_cell, span
 OWNED = ("index.html", "figures", "tables")
 """What `build` makes in `reports/timing/`."""
 NETWORK = "AnimalNet"
-"""What the notebook trains, and whose matrix products the page gives a rate for."""
+"""What the notebook trains."""
 GROUPS = {
     "notebook": "Notebook’s epoch",
     "same work": "The same here",
@@ -80,9 +80,12 @@ class Timings:
     def share(self, variant: str, replicas: int) -> Quartiles:
         """The time of a step's matrix products alone in per cent of the step: the share of this machine's rate of
         multiplying matrices of these shapes that the step attains."""
-        step = self.benchmarks["step", variant, replicas]
-        products = self.benchmarks["products", step.extra["parameters"]["training"]["network"], replicas]
-        return step.time.under(100 * products.time.median)
+        products = self.benchmarks["products", self.network(variant), replicas]
+        return self.benchmarks["step", variant, replicas].time.under(100 * products.time.median)
+
+    def network(self, variant: str) -> str:
+        name: str = self.benchmarks["step", variant, 1].extra["parameters"]["training"]["network"]
+        return name
 
     def to_same_work(self, benchmark: Benchmark) -> Quartiles:
         """The ratio to the notebook's epoch as one replica does it here."""
@@ -150,12 +153,12 @@ def summary(timings: Timings) -> list[str]:
         f"{times(timings.to_same_work(benchmark).median)} as long with {benchmark.subject}"
         for benchmark in timings.group("notebook")
     ]
-    stacked = timings.to_same_work(timings.benchmarks["same work", NETWORK, stack]).median
+    in_stack = timings.to_same_work(timings.benchmarks["same work", NETWORK, stack]).median
     alone, together = (number(timings.share(BASELINE, replicas).median, 0) for replicas in (1, stack))
     ratios = {variant: timings.ratio("epoch", variant, 1).median for variant in timings.variants if variant != BASELINE}
     sentences = [
         f"The seed notebook’s epoch takes {' and '.join(loaders)} as the same work here.",
-        f"In a stack of {stack} replicas, each takes {times(stacked)} as long as one alone.",
+        f"In a stack of {stack} replicas, each takes {times(in_stack)} as long as one alone.",
         f"The matrix products of a training step of `{BASELINE}`, timed alone, take {alone}\u00a0% of its time, and "
         f"{together}\u00a0% in a stack of {stack}.",
     ]
@@ -182,7 +185,8 @@ def summary(timings: Timings) -> list[str]:
 
 def setting(result: Result, timings: Timings) -> dict[str, str]:
     """Where and what was timed, as pairs of a name and a text."""
-    machine, products = result["machine_info"], timings.benchmarks["products", NETWORK, 1]
+    machine, network = result["machine_info"], timings.network(BASELINE)
+    products = timings.benchmarks["products", network, 1]
     clocks = {entry["group"]: CLOCKS[entry["options"]["timer"]] for entry in result["benchmarks"]}
     shape = "×".join(map(str, machine["image_shape"]))
     rate = products.extra["flops"] / products.time.median / 1e6
@@ -192,7 +196,7 @@ def setting(result: Result, timings: Timings) -> dict[str, str]:
         "Software": f"PyTorch {machine['torch']}, Python {machine['python']}, {machine['system']}",
         "Images": f"{machine['train']} to train, {machine['val']} to validate, {shape}, {machine['classes']} classes, "
         "generated",
-        "Matrix products": f"{number(rate, 0)} GFLOP/s at the shapes of {NETWORK}, one replica",
+        "Matrix products": f"{number(rate, 0)} GFLOP/s at the shapes of {network}, one replica",
         "Clock": f"{clocks['step']}; against the notebook {clocks['notebook']}",
         "Measured": result["datetime"][:10],
     }
