@@ -189,9 +189,7 @@ def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -
     return Variant(name, about, training, tuple(r for r in regularizers if r is not None))
 
 
-def _check(
-    model: type[Model], values: Any, where: tuple[str | int, ...], problems: list[str]
-) -> Model | None:
+def _check(model: type[Model], values: Any, where: tuple[str | int, ...], problems: list[str]) -> Model | None:
     if not isinstance(values, dict):
         problems.append(f"{_key(where)}: found {values!r}; allowed: a mapping of {', '.join(model.model_fields)}")
         return None
@@ -239,7 +237,8 @@ class _NoDuplicates(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+                problem = f"the key {key!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 

@@ -1,4 +1,4 @@
-"""Fetch the chosen source into `data/raw`, with a manifest of its files and their hashes."""
+"""Fetch the chosen source into `data/raw/<source>`, with a manifest of its files and their hashes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from stages.errors import stage
 @stage
 def main() -> None:
     data = config.load().data
-    SOURCES[data.source].fetch(data, RAW)
-    keep = {NAME, *downloaded(data.source, RAW).files}
-    for path in RAW.iterdir():  # what another source or a killed download left behind
+    raw = RAW / data.source
+    SOURCES[data.source].fetch(data, raw)
+    keep = {NAME, *downloaded(data.source, raw).files}
+    for path in raw.iterdir():  # what a killed download left behind
         if path.name not in keep:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -52,7 +52,7 @@ def main() -> None:
             measured |= on_training(network, pool, splits[seed], labels)
             measured["generalization_gap"] = measured["train_accuracy"] - measured["test_accuracy"]
             fitted = curve.loc[curve["train_accuracy"] == 1, "epoch"]
-            near_zero = torch.cat([p.detach().abs().flatten() for p in network.parameters()]) < params.evaluation.near_zero
+            sizes = torch.cat([p.detach().abs().flatten() for p in network.parameters()])
             runs.append(
                 key
                 | measured
@@ -62,7 +62,7 @@ def main() -> None:
                     "diverged": replica["diverged"],
                     "param_norm": float(network.norm()),
                     "initial_norm": float(curve["param_norm"].iloc[0]),
-                    "near_zero": float(near_zero.double().mean()),
+                    "near_zero": float((sizes < params.evaluation.near_zero).double().mean()),
                 }
             )
             confusion += [key | row for row in counts]

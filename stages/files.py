@@ -46,7 +46,7 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
 
 
 def sha256(*paths: Path) -> str:
-    """The sha256 of the contents of files, folders taken as their sorted files; names outside the folders do not count."""
+    """The sha256 over the contents of files; a folder stands for the Python files below it, in order."""
     digest = hashlib.sha256()
     for path in paths:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:

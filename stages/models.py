@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -91,7 +92,7 @@ class Network(nn.Module):
         self.replicas, self.hidden, self.activation, self.dropout = replicas, hidden, activation, dropout
         self.device = device
         sizes = [inputs, *hidden, classes]
-        for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
             self.add_module(f"fc{layer}", Linear(replicas, fan_in, fan_out, device))
 
     def set_dropout(self, p: float) -> None:
@@ -104,33 +105,40 @@ class Network(nn.Module):
             self.add_module(f"bn{layer}", BatchNorm(self.replicas, units, momentum, self.device))
 
     @property
-    def has_batch_norm(self) -> bool:
-        return hasattr(self, "bn1")
+    def linears(self) -> list[Linear]:
+        """The linear maps, the output's last."""
+        return [layer for layer in self.children() if isinstance(layer, Linear)]
+
+    @property
+    def batch_norms(self) -> list[BatchNorm]:
+        """The batch normalizations of the hidden layers, if they were added."""
+        return [layer for layer in self.children() if isinstance(layer, BatchNorm)]
 
     @property
     def trains_as_it_predicts(self) -> bool:
         """True if a training pass gives the same outputs as an evaluation pass."""
-        return not self.has_batch_norm and not any(self.dropout)
+        return not self.batch_norms and not any(self.dropout)
 
     def draw(self, streams: Streams) -> None:
         """Draw the initial weights, layer by layer, each replica from its own stream ``init``."""
         for replica in range(self.replicas):
             generator = streams.generator(replica, "init")
-            for layer in range(1, len(self.hidden) + 2):
-                self.get_submodule(f"fc{layer}").draw(replica, generator)
+            for linear in self.linears:
+                linear.draw(replica, generator)
 
     def forward(self, x: Tensor, streams: Streams | None = None) -> Tensor:
         """Logits (R, N, classes) of images x (R, N, C, H, W); with ``streams`` a training pass, else an evaluation."""
         x = x.flatten(2)
-        training = streams is not None
-        for layer, p in enumerate(self.dropout, start=1):
-            x = self.get_submodule(f"fc{layer}")(x)
-            if self.has_batch_norm:
-                x = self.get_submodule(f"bn{layer}")(x, training)
+        *hidden, output = self.linears
+        norms = self.batch_norms
+        for layer, (linear, p) in enumerate(zip(hidden, self.dropout, strict=True)):
+            x = linear(x)
+            if norms:
+                x = norms[layer](x, training=streams is not None)
             if streams is not None and p:
                 x = x * (streams.uniform(f"dropout.{layer}", *x.shape[1:]) >= p) / (1 - p)
             x = self.activation(x)
-        return self.get_submodule(f"fc{len(self.hidden) + 1}")(x)
+        return output(x)
 
     @staticmethod
     def copy_replicas(source: Mapping[str, Tensor], target: Mapping[str, Tensor], chosen: Tensor) -> None:
@@ -162,9 +170,7 @@ class Architecture:
 
     def stack(self, replicas: int, image_shape: tuple[int, ...], classes: int, device: torch.device) -> Network:
         """R networks for images (C, H, W), weights not yet drawn."""
-        return Network(
-            replicas, math.prod(image_shape), self.hidden, classes, self.activation, self.dropout, device
-        )
+        return Network(replicas, math.prod(image_shape), self.hidden, classes, self.activation, self.dropout, device)
 
 
 NETWORKS: dict[str, Architecture] = {

@@ -24,7 +24,8 @@ CARD = Path("data/card.json")
 def main() -> None:
     params = config.load()
     source = SOURCES[params.data.source]
-    data = source.decode(params.data, RAW)
+    raw = RAW / params.data.source
+    data = source.decode(params.data, raw)
 
     tested = among(data.images, data.test_images)
     labels = {name: replace(own, labels=own.labels[~tested]) for name, own in data.labels.items()}
@@ -41,7 +42,7 @@ def main() -> None:
     write_pool(Pool(data.images, {name: own.labels for name, own in labels.items()}, data.classes))
     write_test(HeldOut(data.test_images, data.test_labels))
     write_splits(splits)
-    write_json(CARD, card(source, downloaded(params.data.source, RAW), data, duplicates, params.splits))
+    write_json(CARD, card(source, downloaded(params.data.source, raw), data, duplicates, params.splits))
     print(f"{POOL}: {len(data.images):,} images of {len(data.classes)} classes; {TEST}: {len(data.test_images):,}")
 
 

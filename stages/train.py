@@ -26,7 +26,7 @@ from stages.training.replicas import Material, Replica, device_name, find_device
 
 RUNS = Path("data/runs")
 KEPT = Path(".cache/train")
-"""Finished stacks of unfinished variants. DVC deletes a stage's outputs before it runs; it does not know this folder."""
+"""Finished stacks of unfinished variants. DVC, which deletes a stage's outputs before it runs, does not know of it."""
 
 
 @stage

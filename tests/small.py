@@ -51,7 +51,13 @@ def environment(folder: Path) -> dict[str, str]:
 def run(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command there; with ``check`` a failure shows what it printed."""
     done = subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        command,
+        cwd=folder,
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0 or not check, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done

@@ -1,4 +1,4 @@
-"""The stage `download`: `data/raw` holds the chosen source and nothing else."""
+"""The stage `download`: `data/raw/<source>` holds its files and nothing else."""
 
 from __future__ import annotations
 
@@ -33,40 +33,41 @@ def choose(tmp_path, monkeypatch):
     return choose
 
 
-def _manifest():
-    return json.loads((RAW / "manifest.json").read_text())
+def _manifest(source):
+    return json.loads((RAW / source / "manifest.json").read_text())
 
 
 def test_the_digits_and_their_manifest(choose):
     choose("digits")
     download.main()
-    entry = _manifest()["files"]["digits.npz"]
-    content = (RAW / "digits.npz").read_bytes()
+    entry = _manifest("digits")["files"]["digits.npz"]
+    content = (RAW / "digits/digits.npz").read_bytes()
     assert entry["sha256"] == hashlib.sha256(content).hexdigest()
     assert entry["size"] == len(content)
     assert entry["licence"] == "CC BY 4.0"
-    with np.load(RAW / "digits.npz", allow_pickle=False) as arrays:
+    with np.load(RAW / "digits/digits.npz", allow_pickle=False) as arrays:
         assert arrays["images"].shape == (1797, 8, 8)
         assert arrays["images"].max() == 16
 
 
-def test_another_source_replaces_the_first(choose):
+def test_another_source_leaves_the_first_and_litter_goes(choose):
     choose("digits")
     download.main()
-    (RAW / ".killed").mkdir()
-    (RAW / ".killed" / "half.zip").touch()
+    (RAW / "folder/.killed").mkdir(parents=True)
+    (RAW / "folder/.killed/half.zip").touch()
     choose("folder")
     download.main()
-    assert [path.name for path in RAW.iterdir()] == ["manifest.json"]
-    assert _manifest()["source"] == "folder"
+    assert [path.name for path in (RAW / "folder").iterdir()] == ["manifest.json"]
+    assert _manifest("folder")["source"] == "folder"
+    assert (RAW / "digits/digits.npz").exists()
 
 
 def test_two_runs_write_the_same_bytes(choose):
     choose("digits")
     download.main()
-    before = {path.name: path.read_bytes() for path in RAW.iterdir()}
+    before = {path.name: path.read_bytes() for path in (RAW / "digits").iterdir()}
     download.main()
-    assert {path.name: path.read_bytes() for path in RAW.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in (RAW / "digits").iterdir()} == before
 
 
 def test_prepare_asks_for_the_source_that_was_downloaded(choose, capsys):
@@ -76,4 +77,4 @@ def test_prepare_asks_for_the_source_that_was_downloaded(choose, capsys):
     with pytest.raises(SystemExit) as exit_:
         prepare.main()
     assert exit_.value.code == 1
-    assert "data/raw holds the source 'digits', data.source is 'folder'" in capsys.readouterr().err
+    assert "data/raw/folder holds nothing, data.source is 'folder'" in capsys.readouterr().err

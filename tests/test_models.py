@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -51,7 +52,7 @@ def test_layers_are_the_notebooks_and_draw_as_torch_draws(name: str, sizes: list
     network = NETWORKS[name].stack(2, (3, 32, 32), 3, CPU)
     network.draw(FromGlobalSeed([0, 1], CPU))
     torch.manual_seed(SEED)
-    layers = [nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+    layers = [nn.Linear(a, b) for a, b in pairwise(sizes)]
     for number, layer in enumerate(layers, start=1):
         for replica in range(2):
             assert torch.equal(network.get_submodule(f"fc{number}").weight[replica], layer.weight)

@@ -121,7 +121,7 @@ def test_too_few_images_end_with_an_error_that_names_the_keys(project, capsys):
 
 
 def test_damaged_digits_are_noticed(project, capsys):
-    path = Path("data/raw/digits.npz")
+    path = Path("data/raw/digits/digits.npz")
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + b"\1")
     try:

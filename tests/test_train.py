@@ -52,7 +52,8 @@ def test_it_writes_every_replica(project: Path, trained: dict[str, bytes]) -> No
     assert record["parameters"]["augmentation"] == {"horizontal_flip": 0.0, "shift": 1}
     history = pd.read_parquet(folder / "history.parquet")
     rows = history.groupby(["labels", "seed"]).size()
-    assert {key: n - 1 for key, n in rows.items()} == {(r["labels"], r["seed"]): r["epochs"] for r in record["replicas"]}
+    epochs = {(r["labels"], r["seed"]): r["epochs"] for r in record["replicas"]}
+    assert {key: n - 1 for key, n in rows.items()} == epochs
     weights = load_file(folder / "weights.safetensors")
     assert {tuple(name.split("/")[:2]) for name in weights} == {(labels, str(seed)) for labels, seed in expected}
     assert weights["clean/0/fc1.weight"].shape == (128, 64)

@@ -1,4 +1,4 @@
-"""`data/raw/manifest.json`: which files a source consists of, and their hashes, checked from then on."""
+"""`data/raw/<source>/manifest.json`: which files a source consists of, and their hashes, checked from then on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from stages.errors import UserError
 from stages.files import write_json
 
 RAW = Path("data/raw")
+"""Each source has a folder of its own here, so that going back to one fetches nothing anew."""
 NAME = "manifest.json"
 
 
@@ -69,7 +70,7 @@ def verify(path: Path, entry: Entry) -> None:
     if (found := sha256(path)) != entry.sha256:
         raise UserError(
             f"{path.name} is not the file that was downloaded first: expected sha256 {entry.sha256}, found {found}. "
-            f"Delete it, or all of {RAW} if the publisher has changed it, and run `dvc repro` again"
+            f"Delete it, or all of {path.parent} if the publisher has changed it, and run `dvc repro` again"
         )
 
 

@@ -18,5 +18,7 @@ def _find() -> dict[str, type[Regularizer]]:
     return found
 
 
+__all__ = ["REGULARIZERS", "Regularizer"]
+
 REGULARIZERS: dict[str, type[Regularizer]] = _find()
 """Regularizer classes by the name of their file."""

@@ -1,4 +1,4 @@
-"""Data augmentation by flips and shifts: Simard, Steinkraus and Platt, "Best Practices for Convolutional Networks", 2003."""
+"""Data augmentation by flips and shifts: Simard et al., "Best Practices for Convolutional Neural Networks", 2003."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Augmentation(Regularizer):
     """Largest move, in pixels, along each axis; uncovered pixels repeat the image's edge."""
 
     def batch(self, x: Tensor, y: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-        replicas, images, channels, height, width = x.shape
+        images = x.shape[1]
         if self.horizontal_flip:
             flip = streams.uniform("augmentation.flip", images) < self.horizontal_flip
             x = x.flip(-1).where(flip[:, :, None, None, None], x)
         if self.shift:
             span = 2 * self.shift + 1
-            rows, columns = (streams.uniform("augmentation.shift", 2, images) * span).long().unbind(1) # each (R, N)
+            rows, columns = (streams.uniform("augmentation.shift", 2, images) * span).long().unbind(1)  # each (R, N)
             x = _moved(x, rows - self.shift, dim=3)
             x = _moved(x, columns - self.shift, dim=4)
         return x, y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -42,7 +43,7 @@ class Regularizer(BaseModel):
         """Change a training batch: images x (R, N, C, H, W) in [-1, 1], target probabilities y (R, N, classes)."""
         return x, y
 
-    def penalty(self, parameters: list[Tensor]) -> Tensor | None:
+    def penalty(self, parameters: Sequence[Tensor]) -> Tensor | None:
         """A term (R,) added to the mean loss; each parameter is (R, ...)."""
         return None
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class EarlyStopping(Regularizer):
-    """Stops after more than ``patience`` epochs without a better validation accuracy and keeps the best epoch's weights.
+    """Stops after more than ``patience`` epochs without a better validation accuracy; keeps the best epoch's weights.
 
     Validation labels are those of the label set trained on, as a practitioner with noisy labels would have them.
     """

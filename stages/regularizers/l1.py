@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -23,5 +24,8 @@ class L1(Regularizer):
 
     strength: float = Field(ge=0)
 
-    def penalty(self, parameters: list[Tensor]) -> Tensor:
-        return self.strength * sum(p.abs().flatten(1).sum(1) for p in parameters)
+    def penalty(self, parameters: Sequence[Tensor]) -> Tensor:
+        total = parameters[0].new_zeros(len(parameters[0]))
+        for p in parameters:
+            total = total + p.abs().flatten(1).sum(1)
+        return self.strength * total

@@ -13,9 +13,7 @@ class History:
     """Measurements of R replicas: row e holds the state after e epochs, row 0 the initial weights."""
 
     def __init__(self, replicas: int, epochs: int, device: torch.device):
-        self.values = torch.full(
-            (epochs + 1, len(METRICS), replicas), torch.nan, dtype=torch.double, device=device
-        )
+        self.values = torch.full((epochs + 1, len(METRICS), replicas), torch.nan, dtype=torch.double, device=device)
         self.active = torch.ones(replicas, dtype=torch.bool, device=device)
         """(R,): the replicas still in training."""
         self.measured = torch.zeros(replicas, dtype=torch.long, device=device)

@@ -118,9 +118,7 @@ def shuffled_batches(
         yield images[replicas, chosen], targets[replicas, chosen]
 
 
-def augment(
-    x: Tensor, y: Tensor, regularizers: Sequence[Regularizer], streams: Streams
-) -> tuple[Tensor, Tensor]:
+def augment(x: Tensor, y: Tensor, regularizers: Sequence[Regularizer], streams: Streams) -> tuple[Tensor, Tensor]:
     for regularizer in regularizers:
         x, y = regularizer.batch(x, y, streams)
     return x, y
@@ -146,9 +144,7 @@ def step(
 
 
 @torch.no_grad()
-def measure(
-    history: History, network: Network, outputs: Tensor, labels: Tensor, validation: Examples
-) -> None:
+def measure(history: History, network: Network, outputs: Tensor, labels: Tensor, validation: Examples) -> None:
     """Record losses, accuracies and norms; ``outputs`` are the logits of the training images, without noise."""
     train_loss, train_accuracy = loss_and_accuracy(outputs, labels)
     val_loss, val_accuracy = loss_and_accuracy(network(validation.images), validation.labels)

@@ -180,7 +180,7 @@ class Progress:
         self.variant = variant
         self.seeds = Counter(labels for stack in stacks for labels, _ in stack)
         self.done = self.seeds - Counter(labels for stack in missing for labels, _ in stack)
-        self.epochs = {stack: 0 for stack in missing}
+        self.epochs = dict.fromkeys(missing, 0)
         self.lock = threading.Lock()
         self.bar = tqdm(
             total=sum(map(len, stacks)) * (variant.training.epochs + 1),

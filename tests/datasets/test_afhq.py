@@ -213,7 +213,7 @@ def test_wrong_counts_are_refused_at_the_door(run, mirror, photos, capsys):
     del files["afhq/train/dog/photo_dog_003.jpg"]
     mirror("afhq", files)
     _fails(download.main, capsys, "expected 12 in train/cat, 10 in train/dog", "found 12 in train/cat, 9 in train/dog")
-    assert not (run / "data/raw/afhq.zip").exists()
+    assert not (run / "data/raw/afhq/afhq.zip").exists()
 
 
 def test_a_noisy_archive_with_images_missing_is_refused_at_the_door(run, mirror, photos, wrong, capsys):
@@ -253,7 +253,7 @@ def test_unexpected_files_are_refused_and_litter_is_not(run, mirror, photos, cap
     mirror("afhq", files | litter)
     download.main()
     mirror("afhq", files | {"afhq/train/fox/photo.jpg": b""})
-    (run / "data/raw/manifest.json").unlink()
+    (run / "data/raw/afhq/manifest.json").unlink()
     _fails(download.main, capsys, "afhq.zip holds 'afhq/train/fox/photo.jpg'")
 
 
@@ -261,7 +261,7 @@ def test_a_hostile_archive_leaves_nothing_behind(run, mirror, photos, capsys, tm
     files = {f"afhq/{part}/{label}/{file}": content for (part, file), (label, content) in photos.items()}
     mirror("afhq", files | {"afhq/train/cat/../../../../../escaped.jpg": b"x"})
     _fails(download.main, capsys, "afhq.zip is refused", "leads out of the archive")
-    assert list((run / "data/raw").iterdir()) == []
+    assert list((run / "data/raw/afhq").iterdir()) == []
     assert not list(tmp_path.rglob("escaped.jpg"))
 
 

@@ -88,8 +88,8 @@ def test_with_val_it_is_the_test_set(images):
 
 def test_nothing_is_copied_and_the_manifest_lists_the_files(images):
     download.main()
-    assert [path.name for path in Path("data/raw").iterdir()] == ["manifest.json"]
-    files = json.loads(Path("data/raw/manifest.json").read_text())["files"]
+    assert [path.name for path in Path("data/raw/folder").iterdir()] == ["manifest.json"]
+    files = json.loads(Path("data/raw/folder/manifest.json").read_text())["files"]
     assert list(files) == [f"train/{name}/{number:02}.png" for name in ("ant", "bee") for number in range(20)]
 
 
@@ -311,7 +311,7 @@ def test_an_image_that_changed_since_download(images, capsys):
 
 
 def test_two_runs_write_the_same_bytes(images):
-    outputs = ("data/raw/manifest.json", "data/pool.npz", "data/test.npz", "data/splits.json", "data/card.json")
+    outputs = ("data/raw/folder/manifest.json", "data/pool.npz", "data/test.npz", "data/splits.json", "data/card.json")
     (images / "train/ant/broken.jpg").write_bytes(b"")
     _run()
     before = [Path(path).read_bytes() for path in outputs]

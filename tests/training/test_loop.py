@@ -255,7 +255,6 @@ def test_everything_is_placed_on_the_device(
     chosen = settings(batch_size=7)
     methods = {name: values for name, values in methods.items() if name != "early_stopping"}  # decides on numbers
 
-
     def backward(loss: Tensor) -> None:  # autograd on CUDA asks for a driver
         assert loss.device.type == "cuda"
         for parameter in parameters:

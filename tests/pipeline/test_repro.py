@@ -1,0 +1,149 @@
+"""The pipeline as a user runs it: a real `dvc repro` in a repository of its own, with small parameters."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import small
+
+TARGET = "track"
+"""The last stage of all but `benchmark`, which takes long and on which nothing depends."""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository in which the pipeline has run once and its outcome is committed."""
+    folder = small.make(tmp_path_factory.mktemp("clone"))
+    shutil.copytree(small.ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local"))
+    small.run(folder, "git", "init", "--quiet", "--initial-branch=main")
+    for key, value in {"user.name": "A user", "user.email": "user@example.org", "gc.auto": "0"}.items():
+        small.run(folder, "git", "config", key, value)
+    repro(folder)
+    commit(folder)
+    return folder
+
+
+def repro(folder: Path, *options: str) -> list[str]:
+    """Run the pipeline up to its last stage; the names of the stages that ran."""
+    output = small.run(folder, "dvc", "repro", *options, TARGET).stdout
+    return re.findall(r"Running stage '(.+)':", output)
+
+
+def commit(folder: Path) -> None:
+    small.run(folder, "git", "add", "--all")
+    small.run(folder, "git", "commit", "--quiet", "--allow-empty", "--message", "results")
+
+
+def edit(folder: Path, variant: str, regularizer: str, **values: float) -> None:
+    content = yaml.safe_load((folder / "params.yaml").read_text())
+    content["variants"].setdefault(variant, {})[regularizer] = values
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def restore(folder: Path) -> None:
+    small.run(folder, "git", "checkout", "--quiet", "--", ".")
+    small.run(folder, "dvc", "checkout", "--quiet")
+
+
+def test_a_second_run_has_nothing_to_do(project: Path) -> None:
+    assert repro(project) == []
+    assert small.run(project, "git", "status", "--porcelain").stdout == ""
+
+
+def test_a_forced_run_gives_the_same_to_the_byte(project: Path) -> None:
+    before = (project / "dvc.lock").read_bytes()
+    report = small.contents(project / "reports")
+    assert len(repro(project, "--force")) == 5 + len(small.VARIANTS)
+    assert (project / "dvc.lock").read_bytes() == before
+    assert small.contents(project / "reports") == report
+    assert small.run(project, "git", "status", "--porcelain").stdout == ""
+
+
+def test_a_fresh_clone_needs_no_run_to_be_checked(project: Path, tmp_path: Path) -> None:
+    small.run(tmp_path, "git", "clone", "--quiet", str(project), "clone")
+    assert (tmp_path / "clone/reports/index.html").exists()
+    assert repro(tmp_path / "clone", "--allow-missing", "--dry") == []
+
+
+def test_training_does_not_depend_on_the_test_set(project: Path) -> None:
+    lock = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
+    readers = {name for name, stage in lock.items() if any(d["path"] == "data/test.npz" for d in stage.get("deps", []))}
+    assert readers == {"evaluate"}
+    assert not any("evaluation" in d["path"] for name in lock if name.startswith("train@") for d in lock[name]["deps"])
+
+
+def test_an_experiment_with_one_variant_runs_that_variant(project: Path) -> None:
+    done = small.run(project, "dvc", "exp", "run", "-S", "variants.l1.l1.strength=0.01", TARGET)
+    ran = re.findall(r"Running stage '(.+)':", done.stdout)
+    assert ran == ["train@l1", "evaluate", "report", "track"]
+    params = json.loads(small.run(project, "dvc", "params", "diff", "--json").stdout)
+    strength = params["params.yaml"]["variants.l1.l1.strength"]
+    assert (strength["old"], strength["new"]) == (0.001, 0.01)
+    metrics = json.loads(small.run(project, "dvc", "metrics", "diff", "--json").stdout)
+    changed = metrics["reports/metrics.json"]
+    assert any(key.startswith("l1.") for key in changed)
+    assert not any(key.startswith("none.") for key in changed)
+    assert "0.01" in (project / "reports/variants/l1.html").read_text()
+    small.run(project, "dvc", "plots", "show")
+    restore(project)
+    assert repro(project) == []
+
+
+def test_a_variant_comes_and_goes(project: Path) -> None:
+    before = (project / "dvc.lock").read_bytes()
+    edit(project, "mine", "l2", strength=0.05)
+    assert repro(project) == ["train@mine", "evaluate", "report", "track"]
+    assert (project / "reports/variants/mine.html").exists()
+    small.run(project, "git", "checkout", "--quiet", "--", "params.yaml")
+    assert set(repro(project)) <= {"evaluate", "report", "track"}
+    assert not (project / "reports/variants/mine.html").exists()
+    assert not (project / "data/runs/mine").exists()
+    lock = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
+    assert {name: s for name, s in lock.items() if name != "train@mine"} == yaml.safe_load(before)["stages"]
+    restore(project)
+
+
+def test_a_mistake_stops_it_before_anything_is_lost(project: Path) -> None:
+    before = small.contents(project / "reports"), (project / "dvc.lock").read_bytes()
+    edit(project, "l1", "l1", strenght=0.01)
+    done = small.run(project, "dvc", "repro", TARGET, check=False)
+    assert done.returncode != 0
+    assert "variants.l1.l1.strenght: unknown key; allowed: strength" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (small.contents(project / "reports"), (project / "dvc.lock").read_bytes()) == before
+    restore(project)
+    assert repro(project) == []
+
+
+def test_a_killed_pipeline_goes_on_and_ends_the_same(project: Path) -> None:
+    before = (project / "dvc.lock").read_bytes()
+    environment = small.environment(project)
+    process = subprocess.Popen(
+        ["dvc", "repro", "--force", TARGET],
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "train@l1" in line:
+            break
+    time.sleep(1)  # somewhere in the start or the work of the training, which outlives its pipeline
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    repro(project)
+    assert (project / "dvc.lock").read_bytes() == before
+    assert repro(project) == []
