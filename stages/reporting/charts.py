@@ -125,7 +125,9 @@ def curves(title: str, series: tuple[str, ...], panels: tuple[str, ...], hover: 
         color=alt.Color("series:N").scale(colors).legend(legend),
     )
     scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
-    axis = alt.Axis(format="~g", values=[10**power for power in range(-4, 5)]) if log else alt.Axis(tickCount=5)
+    axis = alt.Axis(tickCount=5)
+    if log:
+        axis = alt.Axis(format="~g", values=[step * 10**power for power in range(-4, 5) for step in (1, 3)])
     bands = (
         base.transform_filter(alt.FieldOneOfPredicate("series", [name for name in series if SERIES[name][0] != GREY]))
         .mark_area(opacity=0.18)

@@ -1,0 +1,120 @@
+"""Estimates and curves: what counts, what is left out, what an interval is called."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.reporting.comparison import METRICS, Comparison, compare
+from stages.reporting.pages import finding, spread
+from stages.reporting.tables import number
+
+SEEDS = 5
+
+
+def replicas(**changes: dict[str, list[float | None]]) -> pd.DataFrame:
+    """The reference and one variant on every label set; `changes` by metric and variant, the same on each label set."""
+    rows = []
+    for variant in ("none", "other"):
+        for labels in ("clean", "partly_random", "random"):
+            for seed in range(SEEDS):
+                row = {"variant": variant, "labels": labels, "seed": seed, "diverged": variant == "other" and seed == 0}
+                row |= {metric: float(seed) for metric in METRICS}
+                row |= {metric: values[variant][seed] for metric, values in changes.items() if variant in values}
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def compared(table: pd.DataFrame) -> Comparison:
+    return compare(table, ("none", "other"), 0.95)
+
+
+def test_a_constant_shift_is_decided_however_much_the_seeds_differ() -> None:
+    estimate = compared(replicas(test_accuracy={"other": [seed + 0.25 for seed in range(SEEDS)]}))[
+        "other", "clean", "test_accuracy"
+    ]
+    assert estimate.difference is not None
+    assert (estimate.difference.mean, estimate.difference.low, estimate.difference.high) == (25, 25, 25)
+    assert estimate.verdict == "better"
+    assert estimate.value.high - estimate.value.low > 100
+
+
+def test_pairs_are_made_by_seed_not_by_row() -> None:
+    table = replicas(test_accuracy={"other": [seed + 0.25 for seed in range(SEEDS)]})
+    shuffled = compared(table.sample(frac=1, random_state=0))
+    assert shuffled.frame(METRICS).equals(compared(table).frame(METRICS))
+
+
+@pytest.mark.parametrize(
+    ("metric", "shift", "verdict"),
+    [
+        ("test_accuracy", 1, "better"),
+        ("test_accuracy", -1, "worse"),
+        ("test_loss", 1, "worse"),
+        ("test_loss", -1, "better"),
+        ("param_norm", 1, "larger"),
+        ("param_norm", -1, "smaller"),
+        ("test_accuracy", 0, "unclear"),
+    ],
+)
+def test_verdict_follows_what_the_metric_counts_as_better(metric: str, shift: float, verdict: str) -> None:
+    table = replicas(**{metric: {"other": [seed + shift for seed in range(SEEDS)]}})
+    assert compared(table)["other", "random", metric].verdict == verdict
+    assert compared(table)["none", "random", metric].verdict == "reference"
+
+
+def test_what_is_not_defined_is_left_out_of_the_mean_and_of_the_pairs() -> None:
+    table = replicas(
+        epochs_to_fit={"none": [None, 1, 2, 3, 4], "other": [0, 1, None, 3, 6]},
+        test_loss={"other": [np.inf, 1, 2, 3, 4]},
+        accuracy_on_wrong_given={"other": [None] * SEEDS},
+    ).astype({"epochs_to_fit": "Int64"})
+    comparison = compared(table)
+    fitted = comparison["other", "clean", "epochs_to_fit"]
+    assert (fitted.value.n, fitted.value.mean) == (4, 2.5)
+    assert fitted.difference is not None
+    assert (fitted.difference.n, fitted.difference.mean) == (3, pytest.approx(2 / 3))
+    assert comparison["other", "clean", "test_loss"].value.n == 4
+    nothing = comparison["other", "clean", "accuracy_on_wrong_given"]
+    assert (nothing.value.n, nothing.difference, nothing.verdict) == (0, None, "reference")
+
+
+def test_diverged_replicas_count() -> None:
+    comparison = compared(replicas())
+    assert comparison.diverged["other", "clean"] == 1
+    assert comparison["other", "clean", "test_accuracy"].value.n == SEEDS
+
+
+def test_finding_counts_every_variant_once() -> None:
+    found = finding(compared(replicas(test_accuracy={"other": [seed - 1 for seed in range(SEEDS)]})), "clean")
+    assert ([name for name, _ in found.worse], found.better, found.unclear, found.total) == (["other"], [], 0, 1)
+
+
+def test_a_curve_carries_the_last_finite_value_of_a_replica_that_stopped() -> None:
+    parts = []
+    for labels in ("clean", "partly_random", "random"):
+        whole = pd.DataFrame({"labels": labels, "seed": 0, "epoch": range(5), "loss": [4.0, 3.0, 2.0, 1.0, 0.0]})
+        stopped = pd.DataFrame({"labels": labels, "seed": 1, "epoch": range(3), "loss": [6.0, 5.0, np.inf]})
+        parts += [whole, stopped]
+    curve = spread(pd.concat(parts), "loss", np.array([0, 2, 4]), scale=10)
+    clean = curve[curve["panel"] == "Clean labels"]
+    assert clean["epoch"].tolist() == [0, 2, 4]
+    assert clean["low"].tolist() == [40, 20, 0]
+    assert clean["high"].tolist() == [60, 50, 50]
+    assert clean["mean"].tolist() == [50, 35, 25]
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "signed", "text"),
+    [
+        (1234.56, 1, False, "1,234.6"),
+        (-0.04, 1, True, "0.0"),
+        (0.04, 1, True, "0.0"),
+        (0.05001, 1, True, "+0.1"),
+        (-3.25, 2, True, "\u22123.25"),
+        (float("nan"), 1, True, "–"),
+    ],
+)
+def test_numbers_read_as_printed_ones_do(value: float, decimals: int, signed: bool, text: str) -> None:
+    assert number(value, decimals, signed) == text

@@ -1,0 +1,320 @@
+"""The files of the site: links, tables, escaping, and that making it again changes nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import stats
+
+from stages import report
+from stages.reporting import site
+from stages.reporting.colors import PALETTE
+from tests.reporting.sample import CLASSES, DIVERGED, HOSTILE, LABELS, ROOT, SEEDS, TEST, VARIANTS, write_results
+
+TIMING = "timing/index.html"
+"""Made by another stage, which a report does not wait for."""
+
+
+class Document(HTMLParser):
+    """What a page refers to, its ids, its tables by id as rows of texts, and its text."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path = path
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.ids: list[str] = []
+        self.tables: dict[str, list[list[str]]] = {}
+        self.text = ""
+        self._stack: list[str] = []
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attributes}
+        self.ids += [values["id"]] if "id" in values else []
+        if tag == "a":
+            self.links.append(values["href"])
+        else:
+            self.loaded += [values[name] for name in ("href", "src", "srcset", "poster", "data") if name in values]
+        if tag == "div" and values.get("class") == "table":
+            self.tables[values["id"]] = []
+        if self.tables:
+            table = list(self.tables.values())[-1]
+            if tag == "tr":
+                table.append([])
+            if tag in ("td", "th"):
+                table[-1].append("")
+        if tag in ("td", "th", "script", "style"):
+            self._stack.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._stack and self._stack[-1] == tag:
+            self._stack.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self._stack and self._stack[-1] in ("td", "th") and self.tables:
+            list(self.tables.values())[-1][-1][-1] += data
+        if not self._stack or self._stack[-1] not in ("script", "style"):
+            self.text += data
+
+
+@pytest.fixture(scope="session")
+def documents(reports: Path) -> dict[str, Document]:
+    return {path.relative_to(reports).as_posix(): Document(path) for path in sorted(reports.rglob("*.html"))}
+
+
+@pytest.fixture
+def copy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project for a test to change; the test runs in it."""
+    shutil.copytree(project, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_site_has_a_page_for_each_variant_and_no_other(documents: dict[str, Document]) -> None:
+    expected = {"index.html", "data.html", "methods.html", *(f"variants/{name}.html" for name in VARIANTS)}
+    assert set(documents) == expected
+
+
+def test_every_link_leads_somewhere(documents: dict[str, Document], project: Path, reports: Path) -> None:
+    checked = 0
+    for document in documents.values():
+        for reference in document.links + document.loaded:
+            url = urlparse(reference)
+            if url.scheme:
+                continue
+            target = (document.path.parent / unquote(url.path)).resolve() if url.path else document.path
+            if target == (reports / TIMING).resolve():
+                continue
+            if reports.resolve() not in target.parents:
+                target = ROOT / target.relative_to(project.resolve())  # the code, in the project itself
+            assert target.is_file(), f"{document.path.name}: {reference}"
+            if url.fragment:
+                assert url.fragment in Document(target).ids, f"{document.path.name}: {reference}"
+            checked += 1
+    assert checked > 100
+    readme = re.findall(r"\]\(([^)]+)\)", (reports / "README.md").read_text())
+    assert readme
+    assert all((reports / target).is_file() for target in readme)
+
+
+def test_pages_load_nothing_from_elsewhere(documents: dict[str, Document], reports: Path) -> None:
+    for document in documents.values():
+        assert document.loaded
+        assert not [url for url in document.loaded if urlparse(url).scheme not in ("", "data") or url.startswith("//")]
+    style = (reports / "assets/site.css").read_text()
+    assert "url(" not in style
+    assert "@import" not in style
+    assert (reports / ".nojekyll").is_file()
+
+
+def test_ids_are_unique(documents: dict[str, Document]) -> None:
+    for document in documents.values():
+        assert len(document.ids) == len(set(document.ids))
+
+
+def test_headline_holds_the_means_and_paired_intervals(documents: dict[str, Document], project: Path) -> None:
+    runs = pd.read_parquet(project / "data/evaluation/runs.parquet")
+    rows = {row[0]: row for row in documents["index.html"].tables["table-headline"][2:]}
+    assert list(rows) == list(VARIANTS)
+    for variant, row in rows.items():
+        for place, labels in enumerate(LABELS):
+            own, reference = (
+                100 * runs[(runs["variant"] == name) & (runs["labels"] == labels)].sort_values("seed")["test_accuracy"]
+                for name in (variant, "none")
+            )
+            assert row[1 + 2 * place] == f"{own.mean():.1f}"
+            shown = row[2 + 2 * place]
+            if variant == "none":
+                assert shown == "–"
+                continue
+            interval = stats.ttest_rel(own, reference).confidence_interval(0.95)
+            numbers = [float(text) for text in re.findall(r"[-+]?\d+\.\d", shown.replace("\u2212", "-"))]
+            expected = [np.mean(own.to_numpy() - reference.to_numpy()), interval.low, interval.high]
+            assert numbers == pytest.approx(expected, abs=0.0501)
+            assert ("▲ better" in shown) == (interval.low > 0)
+            assert ("▼ worse" in shown) == (interval.high < 0)
+        assert row[-2] == str(SEEDS)
+        assert row[-1] == ("1⚠ diverged" if variant == DIVERGED[0] else "0")
+    assert "▼ worse" in rows["large_lr"][2]
+
+
+def test_summary_names_the_variants_whose_interval_excludes_zero(documents: dict[str, Document]) -> None:
+    text = " ".join(documents["index.html"].text.split())
+    assert re.search(
+        r"On clean labels, no variant reaches a higher [^;]+; 1 stays below it: large_lr \(−9\d\.\d\)", text
+    )
+
+
+def test_csv_of_the_headline_agrees_with_the_replicas(reports: Path, project: Path) -> None:
+    table = pd.read_csv(reports / "tables/headline.csv").set_index(["metric", "variant", "labels"])
+    runs = pd.read_parquet(project / "data/evaluation/runs.parquet").groupby(["variant", "labels"])
+    means, counts = 100 * runs["test_accuracy"].mean(), runs["diverged"].sum()
+    for key, mean in means.items():
+        assert table.loc[("test_accuracy", *key), "mean"] == pytest.approx(mean, rel=1e-5)
+        assert table.loc[("test_accuracy", *key), "diverged"] == counts[key]
+    assert table["replicas"].eq(SEEDS).all()
+
+
+def test_every_csv_is_a_table_and_is_linked(documents: dict[str, Document], reports: Path) -> None:
+    linked = {(document.path.parent / url).resolve() for document in documents.values() for url in document.links}
+    files = [*reports.glob("tables/*"), *reports.glob("figures/*")]
+    for path in files:
+        assert path.resolve() in linked
+        if path.suffix == ".csv":
+            assert len(pd.read_csv(path)) > 0
+    assert len(files) > 30
+
+
+def test_figures_are_svg_that_turn_dark(reports: Path) -> None:
+    pictures = sorted(reports.glob("figures/*.svg"))
+    assert len(pictures) == 2 + 4 * len(VARIANTS)
+    for picture in pictures:
+        text = picture.read_text()
+        ElementTree.fromstring(text)
+        colors = {color.lower() for color in re.findall(r'(?:fill|stroke)="(#[0-9a-fA-F]+)"', text)}
+        # Any colour that the rules do not know would stay as it is on a dark screen.
+        assert colors <= {light for light, _ in PALETTE.values()}
+        assert "prefers-color-scheme:dark" in text
+
+
+def test_text_of_others_is_never_markup(documents: dict[str, Document], reports: Path) -> None:
+    for name, document in documents.items():
+        html = document.path.read_text()
+        assert "<script>alert" not in html
+        assert not [url for url in document.links if url.lower().startswith("javascript:")]
+        if name in ("data.html", "variants/l1.html"):
+            assert HOSTILE in document.text
+    for path in reports.glob("figures/*.svg"):
+        assert "<script" not in path.read_text()
+    assert "<script>" not in (reports / "README.md").read_text()
+    assert site.markdown("<b>[a](b)|`c`*d*_e_") == r"\<b\>\[a\](b)\|\`c\`\*d\*\_e\_"
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("a ``b`` and `c`", "a <code>b</code> and <code>c</code>"),
+        ("see https://a.org/b, then <i>", 'see <a href="https://a.org/b">https://a.org/b</a>, then &lt;i&gt;'),
+        (
+            'https://a.org/"onclick="x',
+            '<a href="https://a.org/&#34;onclick=&#34;x">https://a.org/&#34;onclick=&#34;x</a>',
+        ),
+    ],
+)
+def test_prose_marks_code_and_addresses_only(text: str, html: str) -> None:
+    assert site.prose(text) == html
+
+
+def test_banner_says_which_data_this_is(documents: dict[str, Document]) -> None:
+    for document in documents.values():
+        assert "Handwritten digits, not AFHQ." in " ".join(document.text.split())
+
+
+def test_divergence_is_shown_and_counted(documents: dict[str, Document]) -> None:
+    variant, _, seed = DIVERGED
+    text = " ".join(documents[f"variants/{variant}.html"].text.split())
+    assert f"1 of {3 * SEEDS} replicas diverged." in text
+    assert f"seed {seed} on random labels after 4 epochs" in text
+    assert f"large_lr 1 of {SEEDS} on random labels" in " ".join(documents["index.html"].text.split())
+    assert "diverged." not in documents["variants/l1.html"].text
+
+
+def test_page_of_a_variant_says_what_it_is(documents: dict[str, Document]) -> None:
+    document = documents["variants/l1.html"]
+    assert "Adds strength times the sum of absolute values" in document.text
+    assert "https://jmlr.org/papers/v15/srivastava14a.html" in document.links
+    assert "../../stages/regularizers/dropout.py" in document.links
+    parameters = {row[0]: row[1:] for row in document.tables["table-l1-parameters"][1:]}
+    assert parameters["l1.strength"] == ["0.001", "its own"]
+    assert parameters["training.lr"] == ["0.05", "shared"]
+    changed = documents["variants/large_lr.html"].tables["table-large_lr-parameters"][1:]
+    assert ["training.lr", "0.2", "its own (shared: 0.05)"] in changed
+
+
+def test_confusion_counts_every_test_image_of_every_seed(reports: Path) -> None:
+    table = pd.read_csv(reports / "figures/l1-confusion.csv")
+    assert table.groupby("panel")["count"].sum().eq(TEST * SEEDS).all()
+    assert np.allclose(table.groupby(["panel", "true"])["share"].sum(), 100, atol=0.01)
+    assert set(table["true"]) == set(CLASSES)
+
+
+def test_a_project_with_an_address_links_to_it(copy: Path) -> None:
+    with (copy / "pyproject.toml").open("a") as file:
+        file.write('[project.urls]\nRepository = "https://example.org/us/benchmark/"\n')
+    report.main()
+    links = Document(copy / "reports/variants/l1.html").links
+    assert "https://example.org/us/benchmark/blob/main/stages/regularizers/l1.py" in links
+
+
+def test_made_again_the_site_is_the_same_to_the_byte(copy: Path) -> None:
+    before = contents(copy / "reports")
+    subprocess.run(
+        [sys.executable, "-m", "stages.report"], check=True, env={"PYTHONPATH": str(ROOT), "PATH": ""}, cwd=copy
+    )
+    assert contents(copy / "reports") == before
+
+
+def test_a_removed_variant_leaves_nothing_and_other_stages_lose_nothing(copy: Path) -> None:
+    for name in ("metrics.json", TIMING):
+        path = copy / "reports" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("of another stage")
+    params = yaml.safe_load((copy / "params.yaml").read_text())
+    del params["variants"]["large_lr"]
+    (copy / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    report.main()
+    assert [path for path in (copy / "reports").rglob("*") if "large_lr" in path.name] == []
+    assert "large_lr" not in (copy / "reports/index.html").read_text()
+    assert (copy / "reports/metrics.json").read_text() == (copy / "reports" / TIMING).read_text() == "of another stage"
+
+
+def test_an_error_leaves_the_old_site(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(copy / "reports")
+    (copy / "params.yaml").write_text((copy / "params.yaml").read_text().replace("seeds: 3", "seeds: 4"))
+    monkeypatch.setattr(site, "assets", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        report.main()
+    assert contents(copy / "reports") == before
+
+
+@pytest.mark.parametrize("missing", ["evaluation/runs.parquet", "runs/l1/run.json", "card.json", "pool.npz"])
+def test_a_missing_result_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: str
+) -> None:
+    write_results(tmp_path)
+    (tmp_path / "data" / missing).unlink()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        report.main()
+    assert f"data/{missing}" in capsys.readouterr().err
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_variant_without_results_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_results(tmp_path)
+    runs = pd.read_parquet(tmp_path / "data/evaluation/runs.parquet")
+    runs[runs["variant"] != "l1"].to_parquet(tmp_path / "data/evaluation/runs.parquet")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        report.main()
+    assert "knows nothing of l1" in capsys.readouterr().err
