@@ -40,7 +40,7 @@ def main() -> None:
     lock = read_lock()
     records = [
         record
-        for variant in params.variants.values()
+        for variant in reversed(list(params.variants.values()))
         for record in of_variant(variant, evaluation, card, params.evaluation.confidence, lock)
     ]
     records.append(of_report(card, lock))
@@ -48,18 +48,20 @@ def main() -> None:
     outcome = synchronise(experiment, ABOUT.format(title=card["title"]), records)
     files.write_json(TRACKED, dict(sorted(outcome.contents.items())))
     print(
-        f"{experiment} in MLflow at {outcome.address}: {outcome.added} runs added, {outcome.replaced} replaced, "
-        f"{outcome.kept} kept, {outcome.removed} removed; `make ui` shows them"
+        f"{experiment}: {outcome.added} runs added, {outcome.replaced} replaced, {outcome.kept} kept, "
+        f"{outcome.removed} removed; see {outcome.page}"
     )
 
 
 ABOUT = """\
 Methods of regularization on the data source **{title}**: one run for each variant, label set and seed
-(`tags.kind = 'replica'`), under a parent that sums up the seeds (`tags.kind = 'summary'`), and one that holds the report.
+(`tags.kind = 'replica'`), under a parent that sums up the seeds (`tags.kind = 'summary'`), and a run that holds the
+report.
 
-**To compare variants** search for `tags.kind = 'replica' and tags.labels = 'clean'`, group by the tag `variant`, and
-open the chart view: groups show the mean over seeds. For means with their intervals as numbers, search for
-`tags.kind = 'summary' and tags.labels = 'clean'` and show the columns `mean/...` and `half_width/...`.
+**To compare variants** choose *Model training* at the top left, search for
+`tags.kind = 'replica' and tags.labels = 'clean'`, press *Load more* until all runs are there, group by the tag
+`variant`, and open the chart view: groups show the mean over seeds. For means with their intervals as numbers, search
+for `tags.kind = 'summary' and tags.labels = 'clean'` and show the columns `mean/...` and `mean_half_width/...`.
 
 Metrics without a prefix are those of the finished network; `curve/...` are measured while it trains. Accuracies are
 shares, losses are in nats.
@@ -69,7 +71,7 @@ shares, losses are in nats.
 def of_variant(
     variant: Variant, evaluation: pd.DataFrame, card: Mapping[str, Any], confidence: float, lock: Mapping[str, Any]
 ) -> Iterator[Record]:
-    """For each label set the summary of a variant, then its replicas."""
+    """For each label set the summary of a variant, then its replicas; in reverse, for MLflow lists the newest first."""
     folder = RUNS / variant.name
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     history = pd.read_parquet(folder / "history.parquet")
@@ -77,9 +79,9 @@ def of_variant(
     parameters = {
         f"{section}.{key}": str(value) for section, values in run["parameters"].items() for key, value in values.items()
     }
-    digest = files.sha256(POOL, SPLITS)[:16]
+    digest = files.sha256(POOL, SPLITS)[:8]
     provenance = origin(lock, f"train@{variant.name}", "stages/train.py") | run["versions"]
-    for labels in LABEL_SETS:
+    for labels in reversed(LABEL_SETS):
         rows = evaluation[(evaluation["variant"] == variant.name) & (evaluation["labels"] == labels)]
         curves = history[history["labels"] == labels].sort_values(["seed", "epoch"])
         profile = {"image": card["image"], "classes": card["classes"], **card["label_sets"][labels]}
@@ -90,7 +92,11 @@ def of_variant(
             name=name,
             tags=tags | {"kind": "summary"},
             note=SUMMARY.format(
-                about=variant.about, variant=variant.name, labels=labels, n=len(rows), percent=f"{confidence:.0%}"
+                about=variant.about or " + ".join(r.title for r in variant.regularizers),
+                variant=variant.name,
+                labels=labels,
+                n=len(rows),
+                percent=f"{confidence:.0%}",
             ),
             parameters=parameters,
             metrics=summary(rows, confidence),
@@ -101,7 +107,7 @@ def of_variant(
             },
             provenance=provenance,
         )
-        for row in rows.sort_values("seed").to_dict("records"):
+        for row in rows.sort_values("seed", ascending=False).to_dict("records"):
             seed = row["seed"]
             curve = curves[curves["seed"] == seed].drop(columns=["labels", "seed", "epoch"])
             yield Record(
@@ -110,8 +116,8 @@ def of_variant(
                 note=REPLICA.format(variant=variant.name, labels=labels, seed=seed),
                 parent=name,
                 parameters=parameters,
-                metrics=numbers({key: value for key, value in row.items() if key not in KEY}) | best(curve),
-                curves={f"curve/{metric}": values.tolist() for metric, values in curve.items()},
+                metrics=numbers(row) | best(curve),
+                curves={f"curve/{metric}": curve[metric].tolist() for metric in curve.columns},
                 data=data,
                 provenance=provenance,
             )
@@ -120,9 +126,9 @@ def of_variant(
 SUMMARY = """\
 {about}
 
-What {n} seeds of `{variant}` on `{labels}` labels have in common: `mean/...`, `half_width/...` of the {percent} Student-t
-interval, and the number `n/...` of seeds where the metric is defined. `history.csv` and `seeds.csv` among the
-artifacts hold every epoch and every seed.
+{n} seeds of `{variant}` on `{labels}` labels: `mean/...`, `mean_half_width/...` of its {percent} Student-t interval,
+and the number `n/...` of seeds where the metric is defined. `history.csv` and `seeds.csv` among the artifacts hold
+every epoch and every seed.
 
 - Files: `data/runs/{variant}/` with `history.parquet`, `weights.safetensors` and `run.json`
 - Page of the report: `reports/variants/{variant}.html`
@@ -149,7 +155,7 @@ def summary(rows: pd.DataFrame, confidence: float) -> dict[str, float]:
         result[f"n/{metric}"] = float(len(values))
         if len(values):
             interval = mean_interval(values, confidence)
-            result |= {f"mean/{metric}": interval.mean, f"half_width/{metric}": interval.high - interval.mean}
+            result |= {f"mean/{metric}": interval.mean, f"mean_half_width/{metric}": interval.high - interval.mean}
     return result
 
 
@@ -162,9 +168,9 @@ def best(curve: pd.DataFrame) -> dict[str, float]:
     return {"best_epoch": epoch, "best_val_accuracy": float(accuracy[epoch]), "best_val_loss": float(np.nanmin(loss))}
 
 
-def numbers(row: Mapping[str, Any]) -> dict[str, float]:
-    """The values of a row that are defined."""
-    return {key: float(value) for key, value in row.items() if not pd.isna(value)}
+def numbers(row: Mapping[Any, Any]) -> dict[str, float]:
+    """The metrics of a row of the evaluation, where they are defined."""
+    return {key: float(value) for key, value in row.items() if key not in KEY and not pd.isna(value)}
 
 
 def of_report(card: Mapping[str, Any], lock: Mapping[str, Any]) -> Record:

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ STORE = "sqlite:///mlflow.db"
 LOCK = Path(".cache/track.lock")
 CONTENT = "content_hash"
 PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -93,7 +95,8 @@ class Outcome:
     replaced: int
     kept: int
     removed: int
-    address: str
+    page: str
+    """Where to look at them."""
 
 
 def synchronise(name: str, note: str, records: Sequence[Record]) -> Outcome:
@@ -109,18 +112,19 @@ def synchronise(name: str, note: str, records: Sequence[Record]) -> Outcome:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    for chatter in ("mlflow", "alembic"):
+    for chatter in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(chatter).setLevel(logging.ERROR)
     with _alone():
         try:
             client = MlflowClient(address)
             experiment = _experiment(client, address, name, note)
-            return _fill(client, address, experiment.experiment_id, records)
+            return _fill(client, experiment.experiment_id, records, _page(address, experiment.experiment_id))
         except (MlflowException, SQLAlchemyError, OSError) as error:
             raise _unusable(address, error) from error
 
 
-def _fill(client: MlflowClient, address: str, experiment: str, records: Sequence[Record]) -> Outcome:
+def _fill(client: MlflowClient, experiment: str, records: Sequence[Record], page: str) -> Outcome:
+    """Delete the runs that are outdated or half written, log those that are missing."""
     contents = {record.content(): record for record in records}
     kept: dict[str, Run] = {}
     outdated = []
@@ -146,7 +150,7 @@ def _fill(client: MlflowClient, address: str, experiment: str, records: Sequence
     gone = {run.info.run_name for run in outdated} - set(kept)
     replaced = len(gone & {record.name for record in records})
     hashes = {record.name: content for content, record in contents.items()}
-    return Outcome(hashes, missing - replaced, replaced, len(kept), len(gone) - replaced, address)
+    return Outcome(hashes, missing - replaced, replaced, len(kept), len(gone) - replaced, page)
 
 
 def _log(client: MlflowClient, experiment: str, record: Record, tags: Mapping[str, str]) -> str:
@@ -154,10 +158,8 @@ def _log(client: MlflowClient, experiment: str, record: Record, tags: Mapping[st
     from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
     now = int(time.time() * 1000)
-    note = {"mlflow.note.content": record.note}
-    run = client.create_run(
-        experiment, run_name=record.name, tags={**record.tags, **record.provenance, **tags, **note}
-    ).info.run_id
+    tags = {**record.tags, **record.provenance, **tags, NOTE: record.note}
+    run = client.create_run(experiment, run_name=record.name, tags=tags).info.run_id
     points = [(key, value, 0) for key, value in record.metrics.items()]
     points += [(key, value, epoch) for key, curve in record.curves.items() for epoch, value in _thinned(curve)]
     metrics = [Metric(key, value, now, epoch) for key, value, epoch in points if math.isfinite(value)]
@@ -207,8 +209,8 @@ def _experiment(client: MlflowClient, address: str, name: str, note: str) -> Exp
         found = client.get_experiment(client.create_experiment(name))
         if address.startswith("sqlite"):
             _folder(found.artifact_location).mkdir(parents=True)
-    if found.tags.get("mlflow.note.content") != note:
-        client.set_experiment_tag(found.experiment_id, "mlflow.note.content", note)
+    if found.tags.get(NOTE) != note:
+        client.set_experiment_tag(found.experiment_id, NOTE, note)
     return found
 
 
@@ -241,6 +243,19 @@ def _alone() -> Iterator[None]:
         lock.release()
 
 
+def _page(address: str, experiment: str) -> str:
+    """The page of the runs; without its last parameter MLflow shows traces of language models instead."""
+    page = f"/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    if address.startswith("http"):
+        return f"{_public(address).rstrip('/')}{page}"
+    return f"{page} of `make ui`, from {_public(address)}"
+
+
+def _public(text: str) -> str:
+    """The text without the user names and passwords in its addresses."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
+
+
 def _unusable(address: str, error: Exception) -> UserError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if urlparse(address).scheme in ("http", "https"):
@@ -251,6 +266,6 @@ def _unusable(address: str, error: Exception) -> UserError:
     else:
         cure = "If the database is damaged, move it away and run `dvc repro --force track`: it is rebuilt from data/."
     return UserError(
-        f"MLflow at {address} (MLFLOW_TRACKING_URI) cannot be used: {reason}\n"
+        f"MLflow at {_public(address)} (MLFLOW_TRACKING_URI) cannot be used: {_public(reason)}\n"
         f"Nothing is lost: all results are files in data/ and reports/, and runs logged so far are kept.\n{cure}"
     )
