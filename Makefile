@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCE ?=
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro ui test bench lint clean
@@ -30,18 +31,20 @@ $(READY): requirements.lock pyproject.toml
 
 repro: $(READY) ## run the pipeline: data, training, evaluation, the site in reports/, MLflow runs
 	@$(BIN)/python -m stages.config $(if $(SOURCE),source=$(SOURCE))
-	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+	@$(RUN) dvc repro
 	@echo "the site: reports/index.html"
 
 ui: $(READY) ## compare the runs in MLflow at http://127.0.0.1:5000 (PORT=... for another)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m stages.track
-	@PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(PORT)
+	@$(RUN) python -m stages.track
+	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) \
+	  $(RUN) MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui \
+	    --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --host 127.0.0.1 --port $(PORT) ;; esac
 
 test: $(READY) ## run the tests
-	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
+	@$(RUN) python -m pytest
 
 bench: $(READY) ## time the training step anew, into reports/timing/
-	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item benchmark
+	@$(RUN) dvc repro --force --single-item benchmark
 
 lint: $(READY) ## check style, types and import rules
 	@$(BIN)/ruff check

@@ -39,7 +39,8 @@ class Linear(nn.Module):
             self.bias[replica] = bias
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias[:, None], x, self.weight.mT)
+        # This order of the factors gives the weights a gradient in their own layout, which saves a copy every step.
+        return torch.baddbmm(self.bias[..., None], self.weight, x.mT).mT
 
 
 class BatchNorm(nn.Module):
