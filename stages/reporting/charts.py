@@ -75,7 +75,7 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
     base = alt.Chart().encode(y=_variants(variants))
     zero = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     intervals = base.mark_rule(strokeWidth=1.5).encode(
-        x=alt.X("low:Q").title(f"Difference to {BASELINE} (points)"),
+        x=alt.X("low:Q").title(f"Difference to {BASELINE} (points)").axis(tickCount=6),
         x2="high:Q",
         color=alt.Color("verdict:N").scale(verdicts),
     )

@@ -13,7 +13,7 @@ from stages.config import BASELINE
 from stages.reporting.results import LABEL_SETS
 from stages.statistics import Interval, mean_interval, paired_interval
 
-Verdict = Literal["better", "worse", "larger", "smaller", "unclear", "reference"]
+Verdict = Literal["better", "worse", "larger", "smaller", "unclear", "not compared"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Estimate:
     def verdict(self) -> Verdict:
         """What the interval of the difference says."""
         if self.difference is None:
-            return "reference"
+            return "not compared"
         if not self.difference.excludes_zero:
             return "unclear"
         higher = self.difference.low > 0

@@ -9,10 +9,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from stages.reporting import svg
+from stages.config import BASELINE
+from stages.reporting import charts, svg
 from stages.reporting.charts import Spec
+from stages.reporting.comparison import Comparison
+from stages.reporting.results import LABEL_SETS, Results
+
+RANGE = ["mean", "low", "high"]
+POINTS = 101
+"""Epochs drawn of a learning curve, at most."""
+LEAST_LOSS = 1e-4
+"""Nats at which the logarithmic axis of the loss ends."""
+PANELS = tuple(title.capitalize() for title in LABEL_SETS.values())
 
 
 @dataclass(frozen=True)
@@ -48,3 +60,125 @@ def draw(figures: Sequence[Figure]) -> list[str]:
     """The figures as SVG, drawn by several processes, for each draws one chart at a time."""
     with ProcessPoolExecutor(min(4, os.cpu_count() or 1), get_context("spawn")) as workers:
         return list(workers.map(svg.draw, [figure.still_spec for figure in figures], chunksize=4))
+
+
+def differences(comparison: Comparison) -> Figure:
+    """How far the test accuracy of each variant is from that of the reference."""
+    names = tuple(variant for variant in comparison.variants if variant != BASELINE)
+    table = comparison.frame(["test_accuracy"]).query("variant != @BASELINE")
+    data = pd.DataFrame(
+        {
+            "panel": table["labels"].map(lambda labels: LABEL_SETS[labels].capitalize()),
+            "variant": table["variant"],
+            "difference": table["difference"],
+            "low": table["difference_low"],
+            "high": table["difference_high"],
+            "verdict": table["verdict"].map({"better": "higher", "worse": "lower", "unclear": "includes zero"}),
+        }
+    )
+    chart = charts.differences(names, PANELS)
+    return Figure(
+        "differences",
+        f"Test accuracy against {BASELINE}",
+        "Difference in points, mean over paired seeds, with its interval. A triangle points to the side on which the "
+        "whole interval lies; a circle says that the interval includes zero.",
+        chart,
+        chart,
+        data,
+    )
+
+
+def memories(comparison: Comparison) -> Figure:
+    """What the networks make of the wrong labels among partly random ones."""
+    metrics = {
+        "test_accuracy": "Test accuracy",
+        "accuracy_on_wrong_given": "Wrong labels learnt",
+        "accuracy_on_wrong_true": "Wrong labels seen through",
+    }
+    table = comparison.frame(metrics).query("labels == 'partly_random'")
+    data = table.assign(panel=table["metric"].map(metrics))[["panel", "variant", "mean", "low", "high"]]
+    chart = charts.shares(comparison.variants, tuple(metrics.values()))
+    return Figure(
+        "memorization",
+        f"Memorization of {LABEL_SETS['partly_random']}",
+        "First: accuracy on the test set. Second: the share of wrongly labelled training images for which the network "
+        "gives the wrong label it was shown. Third: the share for which it gives the true label, which it was never "
+        "shown. Means over seeds with their intervals.",
+        chart,
+        chart,
+        data,
+    )
+
+
+def of_variant(name: str, results: Results) -> list[Figure]:
+    """Learning curves of accuracy, loss and parameter norm, and the confusion of classes."""
+    own, reference = results.runs[name].history, results.runs[BASELINE].history
+    differs = name != BASELINE
+    last = int(max(own["epoch"].max(), reference["epoch"].max() if differs else 0))
+    epochs = np.unique(np.linspace(0, last, min(last + 1, POINTS)).round().astype(int))
+
+    def curves(kind: str, title: str, unit: str, text: str, series: dict[str, pd.DataFrame], log: bool) -> Figure:
+        data = pd.concat(table.assign(series=label) for label, table in series.items())
+        data = data[["panel", "series", "epoch", *RANGE]]
+        axis = f"{title} ({unit})" if unit else title
+        chart, still = (charts.curves(axis, tuple(series), PANELS, hover, log) for hover in (True, False))
+        text = f"Mean over seeds; the bands reach from the lowest to the highest seed.{text}"
+        return Figure(f"{name}-{kind}", title, text, chart, still, data)
+
+    def learning(metric: str, scale: float = 1) -> dict[str, pd.DataFrame]:
+        series = {
+            "training": spread(own, f"train_{metric}", epochs, scale),
+            "validation": spread(own, f"val_{metric}", epochs, scale),
+        }
+        if differs:
+            series[f"validation, {BASELINE}"] = spread(reference, f"val_{metric}", epochs, scale)
+        return series
+
+    losses = {label: table.assign(**table[RANGE].clip(lower=LEAST_LOSS)) for label, table in learning("loss").items()}
+    norms = {"this variant": spread(own, "param_norm", epochs)}
+    if differs:
+        norms[BASELINE] = spread(reference, "param_norm", epochs)
+    counts = results.confusion[results.confusion["variant"] == name]
+    matrix = charts.confusion(results.classes, PANELS)
+    logarithmic = f" The axis is logarithmic and ends at {LEAST_LOSS:g} nats, where smaller losses are drawn."
+    return [
+        curves("accuracy", "Accuracy", "%", "", learning("accuracy", 100), log=False),
+        curves("loss", "Loss", "nats", logarithmic, losses, log=True),
+        curves("norm", "Parameter norm", "", "", norms, log=False),
+        Figure(
+            f"{name}-confusion",
+            "Confusion on the test set",
+            "Per cent of the images of each true class that were given each answer, over all seeds.",
+            matrix,
+            matrix,
+            confusion(counts, results.classes),
+        ),
+    ]
+
+
+def spread(history: pd.DataFrame, metric: str, epochs: NDArray[np.int64], scale: float = 1) -> pd.DataFrame:
+    """`panel, epoch, mean, low, high` over the seeds. A replica that has stopped keeps its last finite value."""
+    parts = []
+    for labels, title in LABEL_SETS.items():
+        own = history[history["labels"] == labels]
+        values = np.full((epochs[-1] + 1, own["seed"].max() + 1), np.nan)
+        values[own["epoch"], own["seed"]] = own[metric].where(np.isfinite(own[metric]))
+        seeds = scale * pd.DataFrame(values).ffill().to_numpy()[epochs]
+        bands = {"mean": seeds.mean(1), "low": seeds.min(1), "high": seeds.max(1)}
+        parts.append(pd.DataFrame({"panel": title.capitalize(), "epoch": epochs, **bands}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def confusion(counts: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """`panel, true, predicted, count, share` summed over the seeds; the share is per cent of the true class."""
+    table = counts.groupby(["labels", "true", "predicted"], as_index=False)["count"].sum()
+    table["share"] = 100 * table["count"] / table.groupby(["labels", "true"])["count"].transform("sum")
+    return pd.DataFrame(
+        {
+            "panel": table["labels"].map(lambda labels: LABEL_SETS[labels].capitalize()),
+            "true": table["true"].map(lambda index: classes[index]),
+            "predicted": table["predicted"].map(lambda index: classes[index]),
+            "count": table["count"],
+            "share": table["share"],
+        }
+    )

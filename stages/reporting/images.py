@@ -13,7 +13,7 @@ from stages.reporting.results import Results
 
 EDGE = 56
 """About how large a sample is shown, in pixels."""
-PER_CLASS = 6
+PER_CLASS = 5
 MOST = 240
 """Samples in one picture."""
 

@@ -10,25 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from stages.config import BASELINE
 from stages.regularizers.base import Regularizer
-from stages.reporting import charts, figures, images, site, tables
+from stages.reporting import figures, images, site, tables
 from stages.reporting.comparison import METRICS, Comparison, Estimate, compare
 from stages.reporting.figures import Figure
 from stages.reporting.results import LABEL_SETS, Results
 
 OWNED = ("index.html", "data.html", "methods.html", "README.md", ".nojekyll", "assets", "figures", "tables", "variants")
 """What the report stage writes in `reports/`, and nothing else does."""
-RANGE = ["mean", "low", "high"]
-POINTS = 101
-"""Epochs drawn of a learning curve, at most."""
-LEAST_LOSS = 1e-4
-"""Nats at which the logarithmic axis of the loss ends."""
-PANELS = tuple(title.capitalize() for title in LABEL_SETS.values())
 
 
 @dataclass(frozen=True)
@@ -59,8 +51,8 @@ class Finding:
 def build(results: Results) -> dict[str, str | bytes]:
     """All files of the site, by path."""
     comparison = compare(results.replicas, results.params.variants, results.params.evaluation.confidence)
-    overview = [differences(comparison), memories(comparison)]
-    own = {name: of_variant(name, results) for name in results.params.variants}
+    overview = [figures.differences(comparison), figures.memories(comparison)]
+    own = {name: figures.of_variant(name, results) for name in results.params.variants}
     drawn = [*overview, *(figure for group in own.values() for figure in group)]
     with ThreadPoolExecutor(1) as beside:
         pictures = beside.submit(figures.draw, drawn)
@@ -178,127 +170,8 @@ def finding(comparison: Comparison, labels: str) -> Finding:
     return Finding(labels, found["better"], found["worse"], len(found["unclear"]))
 
 
-def differences(comparison: Comparison) -> Figure:
-    names = tuple(variant for variant in comparison.variants if variant != BASELINE)
-    table = comparison.frame(["test_accuracy"]).query("variant != @BASELINE")
-    data = pd.DataFrame(
-        {
-            "panel": table["labels"].map(lambda labels: LABEL_SETS[labels].capitalize()),
-            "variant": table["variant"],
-            "difference": table["difference"],
-            "low": table["difference_low"],
-            "high": table["difference_high"],
-            "verdict": table["verdict"].map({"better": "higher", "worse": "lower", "unclear": "includes zero"}),
-        }
-    )
-    chart = charts.differences(names, PANELS)
-    return Figure(
-        "differences",
-        f"Test accuracy against {BASELINE}",
-        "Difference in points, mean over paired seeds, with its interval. A triangle points to the side on which the "
-        "whole interval lies; a circle says that the interval includes zero.",
-        chart,
-        chart,
-        data,
-    )
-
-
-def memories(comparison: Comparison) -> Figure:
-    metrics = {
-        "test_accuracy": "Test accuracy",
-        "accuracy_on_wrong_given": "Wrong labels learnt",
-        "accuracy_on_wrong_true": "Wrong labels seen through",
-    }
-    table = comparison.frame(metrics).query("labels == 'partly_random'")
-    data = table.assign(panel=table["metric"].map(metrics))[["panel", "variant", "mean", "low", "high"]]
-    chart = charts.shares(comparison.variants, tuple(metrics.values()))
-    return Figure(
-        "memorization",
-        f"Memorization of {LABEL_SETS['partly_random']}",
-        "First: accuracy on the test set. Second: the share of wrongly labelled training images for which the network "
-        "gives the wrong label it was shown. Third: the share for which it gives the true label, which it was never "
-        "shown. Means over seeds with their intervals.",
-        chart,
-        chart,
-        data,
-    )
-
-
-def of_variant(name: str, results: Results) -> list[Figure]:
-    """Learning curves of accuracy, loss and parameter norm, and the confusion of classes."""
-    own, reference = results.runs[name].history, results.runs[BASELINE].history
-    differs = name != BASELINE
-    last = int(max(own["epoch"].max(), reference["epoch"].max() if differs else 0))
-    epochs = np.unique(np.linspace(0, last, min(last + 1, POINTS)).round().astype(int))
-
-    def curves(kind: str, title: str, unit: str, text: str, series: dict[str, pd.DataFrame], log: bool) -> Figure:
-        data = pd.concat(table.assign(series=label) for label, table in series.items())
-        data = data[["panel", "series", "epoch", *RANGE]]
-        axis = f"{title} ({unit})" if unit else title
-        chart, still = (charts.curves(axis, tuple(series), PANELS, hover, log) for hover in (True, False))
-        text = f"Mean over seeds; the bands reach from the lowest to the highest seed.{text}"
-        return Figure(f"{name}-{kind}", title, text, chart, still, data)
-
-    def learning(metric: str, scale: float = 1) -> dict[str, pd.DataFrame]:
-        series = {
-            "training": spread(own, f"train_{metric}", epochs, scale),
-            "validation": spread(own, f"val_{metric}", epochs, scale),
-        }
-        return series | (
-            {f"validation, {BASELINE}": spread(reference, f"val_{metric}", epochs, scale)} if differs else {}
-        )
-
-    losses = {label: table.assign(**table[RANGE].clip(lower=LEAST_LOSS)) for label, table in learning("loss").items()}
-    norms = {"this variant": spread(own, "param_norm", epochs)}
-    if differs:
-        norms[BASELINE] = spread(reference, "param_norm", epochs)
-    counts = results.confusion[results.confusion["variant"] == name]
-    matrix = charts.confusion(results.classes, PANELS)
-    logarithmic = f" The axis is logarithmic and ends at {LEAST_LOSS:g} nats, where smaller losses are drawn."
-    return [
-        curves("accuracy", "Accuracy", "%", "", learning("accuracy", 100), log=False),
-        curves("loss", "Loss", "nats", logarithmic, losses, log=True),
-        curves("norm", "Parameter norm", "", "", norms, log=False),
-        Figure(
-            f"{name}-confusion",
-            "Confusion on the test set",
-            "Per cent of the images of each true class that were given each answer, over all seeds.",
-            matrix,
-            matrix,
-            confusion(counts, results.classes),
-        ),
-    ]
-
-
-def spread(history: pd.DataFrame, metric: str, epochs: NDArray[np.int64], scale: float = 1) -> pd.DataFrame:
-    """`panel, epoch, mean, low, high` over the seeds. A replica that has stopped keeps its last finite value."""
-    parts = []
-    for labels, title in LABEL_SETS.items():
-        own = history[history["labels"] == labels]
-        values = np.full((epochs[-1] + 1, own["seed"].max() + 1), np.nan)
-        values[own["epoch"], own["seed"]] = own[metric].where(np.isfinite(own[metric]))
-        seeds = scale * pd.DataFrame(values).ffill().to_numpy()[epochs]
-        bands = {"mean": seeds.mean(1), "low": seeds.min(1), "high": seeds.max(1)}
-        parts.append(pd.DataFrame({"panel": title.capitalize(), "epoch": epochs, **bands}))
-    return pd.concat(parts, ignore_index=True)
-
-
-def confusion(counts: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """`panel, true, predicted, count, share` summed over the seeds; the share is per cent of the true class."""
-    table = counts.groupby(["labels", "true", "predicted"], as_index=False)["count"].sum()
-    table["share"] = 100 * table["count"] / table.groupby(["labels", "true"])["count"].transform("sum")
-    return pd.DataFrame(
-        {
-            "panel": table["labels"].map(lambda labels: LABEL_SETS[labels].capitalize()),
-            "true": table["true"].map(lambda index: classes[index]),
-            "predicted": table["predicted"].map(lambda index: classes[index]),
-            "count": table["count"],
-            "share": table["share"],
-        }
-    )
-
-
 def method(regularizer: Regularizer) -> Method:
+    """What the regularizer's own file says of it."""
     kind = type(regularizer)
     text = inspect.getdoc(kind) or ""
     source = kind.__module__.replace(".", "/") + ".py"

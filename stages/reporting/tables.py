@@ -66,9 +66,8 @@ def headline(comparison: Comparison, confidence: float) -> Table:
         row += [
             mean_cell(comparison[variant, labels, "accuracy_on_wrong_given"]) for labels in ("partly_random", "random")
         ]
-        counts = {comparison.replicas[variant, labels] for labels in LABEL_SETS}
         diverged = sum(comparison.diverged[variant, labels] for labels in LABEL_SETS)
-        row += [Cell(" to ".join(map(str, sorted({min(counts), max(counts)}))), sort=min(counts)), count_cell(diverged)]
+        row += [number_cell(comparison.replicas[variant, "clean"], 0), count_cell(diverged)]
         rows.append(row)
     data = comparison.frame(["test_accuracy", "accuracy_on_wrong_given"])
     data["replicas"] = [comparison.replicas[key] for key in zip(data["variant"], data["labels"], strict=True)]

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from stages.reporting.comparison import METRICS, Comparison, compare
-from stages.reporting.pages import finding, spread
+from stages.reporting.figures import spread
+from stages.reporting.pages import finding
 from stages.reporting.tables import number
 
 SEEDS = 5
@@ -61,7 +62,7 @@ def test_pairs_are_made_by_seed_not_by_row() -> None:
 def test_verdict_follows_what_the_metric_counts_as_better(metric: str, shift: float, verdict: str) -> None:
     table = replicas(**{metric: {"other": [seed + shift for seed in range(SEEDS)]}})
     assert compared(table)["other", "random", metric].verdict == verdict
-    assert compared(table)["none", "random", metric].verdict == "reference"
+    assert compared(table)["none", "random", metric].verdict == "not compared"
 
 
 def test_what_is_not_defined_is_left_out_of_the_mean_and_of_the_pairs() -> None:
@@ -77,7 +78,7 @@ def test_what_is_not_defined_is_left_out_of_the_mean_and_of_the_pairs() -> None:
     assert (fitted.difference.n, fitted.difference.mean) == (3, pytest.approx(2 / 3))
     assert comparison["other", "clean", "test_loss"].value.n == 4
     nothing = comparison["other", "clean", "accuracy_on_wrong_given"]
-    assert (nothing.value.n, nothing.difference, nothing.verdict) == (0, None, "reference")
+    assert (nothing.value.n, nothing.difference, nothing.verdict) == (0, None, "not compared")
 
 
 def test_diverged_replicas_count() -> None:
