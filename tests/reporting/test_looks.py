@@ -80,4 +80,5 @@ def test_samples_are_images_of_the_pool_with_their_labels(
             assert index in training
             assert sample.label == pool.classes[pool.labels[labels][index]]
             assert sample.true == pool.classes[pool.labels["clean"][index]]
-    assert any(sample.wrong for row in sheet.rows for sample in row) == (labels != "clean")
+    if labels != "partly_random":  # so few wrong ones may be missed
+        assert any(sample.wrong for row in sheet.rows for sample in row) == (labels == "random")
