@@ -1,0 +1,54 @@
+"""What the README tells people to do works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from tests import small
+
+README = (small.ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_a_regularizer_is_a_whole_one(tmp_path: Path) -> None:
+    folder = small.make(tmp_path)
+    file = re.search(r"`(stages/regularizers/\w+\.py)`:", README)
+    code = re.search(r"```python\n(.+?)```", README, re.DOTALL)
+    entry = re.search(r"```yaml\n(.+?)```", README, re.DOTALL)
+    assert file
+    assert code
+    assert entry
+    (folder / file[1]).write_text(code[1])
+    content = yaml.safe_load((folder / "params.yaml").read_text())
+    added = yaml.safe_load(entry[1])["variants"]
+    content["variants"] |= added
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    (name,) = added
+    for stage, *arguments in (["download"], ["prepare"], ["train", name], ["train", "none"]):
+        small.stage(folder, stage, *arguments)
+    runs = folder / "data/runs"
+    assert (runs / name / "history.parquet").read_bytes() != (runs / "none/history.parquet").read_bytes()
+
+
+def test_every_local_link_leads_somewhere() -> None:
+    for document in ("README.md", "stages/README.md", "data/README.md"):
+        file = small.ROOT / document
+        for link in re.findall(r"\]\(([^)#]+)\)", file.read_text(encoding="utf-8")):
+            assert link.startswith("https://") or (file.parent / link).exists(), f"{document}: {link}"
+
+
+def test_the_targets_it_names_exist() -> None:
+    makefile = (small.ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_variables_and_keys_it_names_exist() -> None:
+    params = yaml.safe_load((small.ROOT / "params.yaml").read_text())
+    for path in re.findall(r"`((?:data|splits|training|variants|evaluation)\.[a-z_.]+)`", README):
+        place = params
+        for key in path.split("."):
+            assert key in place, path
+            place = place[key]
