@@ -72,7 +72,7 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
         range=[BLUE, VERMILION, GREY],
     )
     shapes = alt.Scale(domain=verdicts.domain, range=["triangle-right", "triangle-left", "circle"])
-    base = alt.Chart().encode(y=_variants(variants))
+    base = alt.Chart().encode(y=rows_of(variants))
     zero = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     intervals = base.mark_rule(strokeWidth=1.5).encode(
         x=alt.X("low:Q").title(f"Difference to {BASELINE} (points)").axis(tickCount=6),
@@ -83,22 +83,22 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
         x="difference:Q",
         color=alt.Color("verdict:N").scale(verdicts),
         shape=alt.Shape("verdict:N").scale(shapes),
-        tooltip=_tooltip(variant="variant:N", difference="difference:Q", low="low:Q", high="high:Q"),
+        tooltip=tooltip(variant="variant:N", difference="difference:Q", low="low:Q", high="high:Q"),
     )
-    return _panels(zero + intervals + dots, panels, left=126, height=20 * len(variants))
+    return in_panels(zero + intervals + dots, panels, left=126, height=20 * len(variants))
 
 
 @cache
 def shares(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
     """Dots with intervals of shares in per cent. Data: `panel, variant, mean, low, high`."""
-    base = alt.Chart().encode(y=_variants(variants))
+    base = alt.Chart().encode(y=rows_of(variants))
     intervals = base.mark_rule(strokeWidth=1.5, color=BLUE).encode(
         x=alt.X("low:Q").title("Share (%)").scale(domain=[0, 100], clamp=True).axis(tickCount=5), x2="high:Q"
     )
     dots = base.mark_point(filled=True, size=60, opacity=1, color=BLUE).encode(
-        x="mean:Q", tooltip=_tooltip(variant="variant:N", mean="mean:Q", low="low:Q", high="high:Q")
+        x="mean:Q", tooltip=tooltip(variant="variant:N", mean="mean:Q", low="low:Q", high="high:Q")
     )
-    return _panels(intervals + dots, panels, left=126, height=20 * len(variants))
+    return in_panels(intervals + dots, panels, left=126, height=20 * len(variants))
 
 
 SERIES = {
@@ -153,7 +153,7 @@ def curves(title: str, series: tuple[str, ...], panels: tuple[str, ...], hover: 
             )
             .add_params(nearest)
         )
-    return _panels(chart, panels, left=66)
+    return in_panels(chart, panels, left=66)
 
 
 @cache
@@ -180,21 +180,21 @@ def confusion(classes: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
         )
     )
     written = len(classes) <= 12  # more numbers than that would not be readable
-    return _panels(cells + numbers if written else cells, panels, left=66, height=PANEL["width"], square=True)
+    return in_panels(cells + numbers if written else cells, panels, left=66, height=PANEL["width"], square=True)
 
 
-def _variants(variants: Iterable[str]) -> alt.Y:
+def rows_of(variants: Iterable[str]) -> alt.Y:
     return alt.Y("variant:N").sort(list(variants)).title(None).axis(grid=True, ticks=False, domain=False)
 
 
-def _tooltip(**fields: str) -> list[alt.Tooltip]:
+def tooltip(**fields: str) -> list[alt.Tooltip]:
     return [
         alt.Tooltip(field, title=title, format=".2f") if field.endswith(":Q") else alt.Tooltip(field, title=title)
         for title, field in fields.items()
     ]
 
 
-def _panels(
+def in_panels(
     chart: alt.LayerChart, panels: tuple[str, ...], left: int, height: int = PANEL["height"], square: bool = False
 ) -> Spec:
     """The chart once per panel; `left` is the room in pixels that labels take beside the first column."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from stages.config import BASELINE
 from stages.reporting import site, svg
-from stages.reporting.charts import Spec, _panels, _tooltip, _variants
+from stages.reporting.charts import Spec, in_panels, rows_of, tooltip
 from stages.reporting.colors import BLUE, MUTED
 from stages.reporting.figures import Figure
 from stages.reporting.tables import Cell, Table, number, number_cell, span
@@ -270,15 +270,15 @@ def drawn(panel: str, variant: str, value: Quartiles) -> dict[str, Any]:
 
 def dots(rows: tuple[str, ...], panels: tuple[str, ...], title: str, left: int, scale: alt.Scale, mark: float) -> Spec:
     """Medians with quartiles, and a line at `mark`. Data as `drawn` makes it."""
-    base = alt.Chart().encode(y=_variants(rows))
+    base = alt.Chart().encode(y=rows_of(rows))
     line = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark))
     quartiles = base.mark_rule(strokeWidth=1.5, color=BLUE).encode(
         x=alt.X("low:Q").title(title).scale(scale), x2="high:Q"
     )
     medians = base.mark_point(filled=True, size=60, opacity=1, color=BLUE).encode(
-        x="median:Q", tooltip=_tooltip(variant="variant:N", median="median:Q", low="low:Q", high="high:Q")
+        x="median:Q", tooltip=tooltip(variant="variant:N", median="median:Q", low="low:Q", high="high:Q")
     )
-    return _panels(line + quartiles + medians, panels, left=left, height=20 * len(rows))
+    return in_panels(line + quartiles + medians, panels, left=left, height=20 * len(rows))
 
 
 def ratio_table(timings: Timings) -> Table:
