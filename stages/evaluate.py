@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 def main() -> None:
     params = config.load()
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
     forget_removed(set(params.variants))
     pool, splits, test = read_pool(), read_splits(), read_test()
     runs, confusion, layers = [], [], []

@@ -60,7 +60,7 @@ def find_device(name: str) -> torch.device:
     Raises ``UserError`` for a CUDA device that this machine does not have.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA asks for to be deterministic
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, less two seconds of imports
     torch.set_num_threads(1)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

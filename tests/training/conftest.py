@@ -21,7 +21,7 @@ SHAPE = (1, 4, 4)
 @pytest.fixture(autouse=True)
 def _as_the_stage_sets_up_torch() -> None:
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
 
 
 @pytest.fixture
