@@ -174,6 +174,12 @@ class Architecture:
         return Network(replicas, math.prod(image_shape), self.hidden, classes, self.activation, self.dropout, device)
 
 
+def parameter_count(network: str, image_shape: tuple[int, ...], classes: int) -> int:
+    """Weights and biases of one replica of a network in ``NETWORKS``, for images (C, H, W)."""
+    stack = NETWORKS[network].stack(1, image_shape, classes, torch.device("meta"))
+    return sum(p.numel() for p in stack.parameters())
+
+
 NETWORKS: dict[str, Architecture] = {
     "AnimalNet": Architecture((128, 32), F.relu, (0.0, 0.0)),
     "BigAnimalNet": Architecture((124, 64), F.leaky_relu, (0.0, 0.0)),

@@ -63,7 +63,7 @@ def test_it_writes_every_replica(project: Path, trained: dict[str, bytes]) -> No
 def test_label_sets_share_splits_and_initial_weights(project: Path, trained: dict[str, bytes]) -> None:
     first = pd.read_parquet(project / "data/runs/everything/history.parquet").query("epoch == 0")
     norms = first.pivot(index="seed", columns="labels", values="param_norm")
-    assert (norms.nunique(axis=1) == 1).all()
+    assert (norms.max(axis=1) - norms.min(axis=1)).max() < 1e-5  # in stacks of different sizes
     assert norms["clean"].nunique() == 7
 
 
@@ -91,6 +91,7 @@ def test_finished_stacks_are_not_trained_again(project: Path, tmp_path: Path, mo
     material = replicas.Material(
         pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
     )
+    monkeypatch.setattr(replicas, "CPU_STACK", 5)
     variant, cpu = config.load().variant("none"), torch.device("cpu")
     expected = replicas.train_variant(variant, material, cpu, tmp_path / "whole")
     train_stack, trained = replicas.train_stack, []
@@ -109,7 +110,7 @@ def test_finished_stacks_are_not_trained_again(project: Path, tmp_path: Path, mo
     assert len(first) == 2
     monkeypatch.setattr(replicas, "train_stack", lambda *a: trained.append(a[2]) or train_stack(*a))
     resumed = replicas.train_variant(variant, material, cpu, tmp_path / "parts")
-    assert sorted(trained) == sorted(replicas.plan(material, cpu))
+    assert sorted(trained) == sorted(replicas.plan(variant, material, cpu))
     for a, b in zip(expected, resumed, strict=True):
         assert (a.labels, a.seed) == (b.labels, b.seed)
         assert np.array_equal(a.history, b.history)
@@ -175,13 +176,22 @@ def test_a_gpu_takes_as_many_replicas_as_its_memory_holds(monkeypatch: pytest.Mo
 
     def sizes(free: int) -> list[int]:
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
-        return [len(stack) for stack in replicas.plan(material, torch.device("cuda"))]
+        return [len(stack) for stack in replicas.plan(config.load().variant("none"), material, torch.device("cuda"))]
 
     assert sizes(80 * 2**30) == [30]
     small_memory = sizes(2**30)
     assert sum(small_memory) == 30
     assert len(small_memory) > 1
     assert sizes(2**20) == [1] * 30
+
+
+def test_on_a_cpu_small_networks_share_a_stack() -> None:
+    variant, cpu = config.load().variant("none"), torch.device("cpu")
+    splits = {seed: (np.arange(100), np.arange(300)) for seed in range(10)}
+    for shape, expected in (((8, 8, 1), [15, 15]), ((32, 32, 3), [2] * 15), ((64, 64, 3), [1] * 30)):
+        images = np.zeros((1, *shape), np.uint8)
+        material = replicas.Material(images, dict.fromkeys(config.LABEL_SETS, images[:, 0, 0, 0]), 3, splits)
+        assert [len(stack) for stack in replicas.plan(variant, material, cpu)] == expected
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:

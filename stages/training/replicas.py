@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections import Counter
@@ -21,11 +20,14 @@ from tqdm import tqdm
 from stages.config import Variant
 from stages.errors import UserError
 from stages.files import replacing
+from stages.models import parameter_count
 from stages.training.examples import select
 from stages.training.loop import train
 
-CPU_STACK = 5
-"""Replicas that train together on a CPU. A constant, for what shares a stack decides the last bits of a result."""
+CPU_STACK = 15
+"""The most replicas that train together on a CPU: two cores then share the thirty of the default parameters."""
+CPU_STACK_PARAMETERS = 1_000_000
+"""The most parameters that a stack of more than one replica has on a CPU: what a core's cache holds."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def find_device(name: str) -> torch.device:
     Raises ``UserError`` for a CUDA device that this machine does not have.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA asks for to be deterministic
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, less two seconds of imports
     torch.set_num_threads(1)
     if name == "auto":
@@ -83,7 +86,7 @@ def train_variant(variant: Variant, material: Material, device: torch.device, ke
     A finished stack is kept in the folder ``kept`` and not trained again when it is found there. An interruption
     (Ctrl-C) stops every stack at its next epoch.
     """
-    stacks = plan(material, device)
+    stacks = plan(variant, material, device)
     missing = [stack for stack in stacks if not _file(kept, stack).exists()]
     interrupted = threading.Event()
 
@@ -111,15 +114,21 @@ def train_variant(variant: Variant, material: Material, device: torch.device, ke
     return [replica for stack in stacks for replica in _unstack(stack, load_file(_file(kept, stack)))]
 
 
-def plan(material: Material, device: torch.device) -> list[Stack]:
-    """All replicas of a variant in stacks. On a GPU as many share one as fit in half of the free memory."""
+def plan(variant: Variant, material: Material, device: torch.device) -> list[Stack]:
+    """All replicas of a variant in stacks.
+
+    On a GPU as many share one as fit in half of the free memory. On a CPU small networks share one, for the overhead
+    of operations would take most of their time; large ones gain nothing from it. The number of cores does not count,
+    for what shares a stack decides the last bits of a result.
+    """
     replicas = list(product(material.labels, sorted(material.splits)))
-    size = CPU_STACK
+    height, width, channels = material.images.shape[1:]
+    parameters = parameter_count(variant.training.network, (channels, height, width), material.classes)
+    size = max(1, min(CPU_STACK, CPU_STACK_PARAMETERS // parameters))
     if device.type == "cuda":
-        pixels = math.prod(material.images.shape[1:])
         images = sum(map(len, next(iter(material.splits.values()))))
-        # Each image a few times over; 256 hidden units bound the weights, held with gradient, momentum and copies.
-        needed = 4 * pixels * (4 * images + 8 * 256)
+        # In bytes: each image a few times over, the weights with gradient, momentum and copies.
+        needed = 4 * (4 * images * height * width * channels + 8 * parameters)
         size = max(1, int(torch.cuda.mem_get_info(device)[0] / 2 / needed))
     return [tuple(replicas[i : i + size]) for i in range(0, len(replicas), size)]
 

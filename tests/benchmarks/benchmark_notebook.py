@@ -22,7 +22,6 @@ from stages.regularizers import Regularizer
 from stages.training.examples import Examples
 from stages.training.history import METRICS
 from stages.training.loop import train
-from stages.training.replicas import CPU_STACK
 from stages.training.streams import Streams
 
 SETTINGS = config.load().training.model_copy(
@@ -105,7 +104,7 @@ def test_notebook_epoch(
 
 
 @pytest.mark.benchmark(group="same work")
-@pytest.mark.parametrize("replicas", [1, CPU_STACK])
+@pytest.mark.parametrize("replicas", [1, 5])
 def test_same_work(
     benchmark: BenchmarkFixture,
     epochs: Callable[[Training, Sequence[Regularizer], int], Callable[[], None]],
