@@ -195,7 +195,7 @@ def test_every_result_becomes_a_run(anywhere: str) -> None:
     assert tags.items() <= replica.data.tags.items()
     assert replica.data.tags["mlflow.parentRunId"] == found["l1 · random"].info.run_id
     assert replica.data.params["l1.strength"] == "0.001"
-    assert replica.data.params["training.epochs"] == "200"
+    assert replica.data.params["training.epochs"] == str(config.load().training.epochs)
     table = pd.read_parquet(track.EVALUATION).set_index(["variant", "labels", "seed"])
     row = table.loc[("l1", "random", 1)]
     for metric in ("test_accuracy", "train_accuracy", "accuracy_on_wrong_given", "diverged"):
