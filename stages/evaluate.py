@@ -77,7 +77,7 @@ def main() -> None:
 def forget_removed(variants: set[str]) -> None:
     """Delete the runs of variants that params.yaml no longer names: DVC leaves the folders, and keeps their cache."""
     for folder in RUNS.iterdir():
-        if folder.name not in variants:
+        if folder.is_dir() and folder.name not in variants:
             shutil.rmtree(folder)
 
 

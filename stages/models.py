@@ -1,7 +1,7 @@
 """The networks of the seed notebook, for a stack of replicas.
 
 A stack holds R networks of one architecture: every parameter has a leading dimension R, and no operation mixes
-replicas. On a GPU the replicas of an experiment train as one stack; on a CPU each is a stack of one.
+replicas. `stages/README.md` tells why.
 """
 
 from __future__ import annotations

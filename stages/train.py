@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import sys
@@ -36,14 +37,16 @@ def main() -> None:
         raise UserError(f"usage: python -m stages.train VARIANT; there are {', '.join(params.variants)}")
     variant = params.variant(sys.argv[1])
     device = find_device(variant.training.device)
+    pipeline = os.getppid()
+    code = map(Path, ("stages/training", "stages/regularizers", "stages/models.py", "stages/rng.py"))
     record = {
         "variant": variant.name,
         "parameters": variant.parameters(),
         "device": device_name(device),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "sha256": {"code": files.sha256(*code), "data": files.sha256(POOL, SPLITS)},
     }
-    code = files.sha256(*map(Path, ("stages/training", "stages/regularizers", "stages/models.py", "stages/rng.py")))
-    key = sha256(f"{record} {code} {files.sha256(POOL, SPLITS)}".encode()).hexdigest()[:16]
+    key = sha256(json.dumps(record).encode()).hexdigest()[:16]
     folder = RUNS / variant.name
     with alone(variant.name) as waited:
         if waited and finished(folder, record):
@@ -58,7 +61,8 @@ def main() -> None:
         )
         replicas = train_variant(variant, material, device, KEPT / variant.name / key)
         write(folder, record, replicas)
-        shutil.rmtree(KEPT / variant.name)
+        if os.getppid() == pipeline:  # else `dvc repro` was killed and will not know of this outcome
+            shutil.rmtree(KEPT / variant.name)
     diverged = sum(replica.diverged for replica in replicas)
     print(f"{variant.name}: {len(replicas)} replicas on {record['device']}" + f", {diverged} diverged" * bool(diverged))
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -135,7 +136,12 @@ def test_the_number_of_cores_does_not_matter(
             assert torch.equal(value, written[f"{replica.labels}/{replica.seed}/{name}"])
 
 
-def test_two_trainings_of_a_variant_take_turns(project: Path, trained: dict[str, bytes]) -> None:
+@pytest.mark.parametrize("same_data", [True, False])
+def test_two_trainings_of_a_variant_take_turns(project: Path, trained: dict[str, bytes], same_data: bool) -> None:
+    if not same_data:  # the other training had been started on splits that have changed since
+        record = json.loads(trained["run.json"])
+        record["sha256"]["data"] = "of other splits"
+        (project / "data/runs/everything/run.json").write_text(json.dumps(record))
     lock = FileLock(project / ".cache/train/everything.lock")
     lock.acquire()
     process = subprocess.Popen(
@@ -149,7 +155,7 @@ def test_two_trainings_of_a_variant_take_turns(project: Path, trained: dict[str,
     assert "another process is training it" in process.stdout.readline()
     lock.release()
     # The outcome is there, as after a training that outlived its pipeline: nothing is trained twice.
-    assert "has finished it" in process.stdout.read()
+    assert ("has finished it" in process.stdout.read()) == same_data
     assert process.wait() == 0
     assert small.contents(project / "data/runs/everything") == trained
 
@@ -174,8 +180,8 @@ def test_a_gpu_takes_as_many_replicas_as_its_memory_holds(monkeypatch: pytest.Mo
     images = np.zeros((1, 32, 32, 3), np.uint8)
     material = replicas.Material(images, dict.fromkeys(config.LABEL_SETS, images[:, 0, 0, 0]), 3, splits)
 
-    def sizes(free: int) -> list[int]:
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
+    def sizes(memory: int) -> list[int]:
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=memory))
         return [len(stack) for stack in replicas.plan(config.load().variant("none"), material, torch.device("cuda"))]
 
     assert sizes(80 * 2**30) == [30]

@@ -35,7 +35,7 @@ class EarlyStopping(Regularizer):
         if self._best is None or self._waited is None:
             self._best, self._waited = accuracy.clone(), accuracy.new_zeros(accuracy.shape)
             self._weights = {name: value.clone() for name, value in network.state_dict().items()}
-            return accuracy.isnan()
+            return accuracy < 0  # none: the first epoch is the best so far
         better = (accuracy > self._best) & history.active
         self._best = accuracy.where(better, self._best)
         self._waited = (self._waited + 1).where(~better, 0.0)

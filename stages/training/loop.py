@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stages.config import Training
+from stages.errors import UserError
 from stages.models import NETWORKS, Network
 from stages.regularizers import Regularizer
 from stages.training.examples import Examples
@@ -42,6 +43,7 @@ def train(
 
     A replica whose training loss is no longer finite is stopped and marked as diverged; it keeps the weights of its
     last epoch with a finite loss. ``on_epoch`` is called before every epoch and may raise to interrupt.
+    Raises ``UserError`` if batch normalization would meet a batch of one image.
     """
     device = training.images.device
     streams = Streams(seeds, device)
@@ -54,7 +56,13 @@ def train(
     optimizer = make_optimizer(settings, regularizers, parameters)
     targets = F.one_hot(training.labels, classes).float()
 
-    batches = -(-training.labels.shape[1] // settings.batch_size)
+    images = training.labels.shape[1]
+    if network.batch_norms and 1 in (images % settings.batch_size, settings.batch_size):
+        raise UserError(
+            f"params.yaml: training.batch_size: found {settings.batch_size}, which makes a batch of one of the "
+            f"{images} training images; batch normalization needs two or more, so choose another size"
+        )
+    batches = -(-images // settings.batch_size)
     # With one batch, and nothing random in it, the outputs that measure epoch e are also those that step to e + 1.
     measuring_pass_trains = (
         batches == 1 and network.trains_as_it_predicts and not any(r.changes_inputs for r in regularizers)
@@ -80,7 +88,9 @@ def train(
         if epoch == settings.epochs or not history.active.any():
             break
         if measuring_pass_trains:
-            _, y = augment(training.images, targets, regularizers, streams)
+            x, y = augment(training.images, targets, regularizers, streams)
+            if x is not training.images:
+                raise TypeError("a regularizer whose batch() changes the images must say changes_inputs = True")
             step(optimizer, outputs, y, regularizers, parameters)
             continue
         for x, y in shuffled_batches(training.images, targets, batches, settings.batch_size, streams):

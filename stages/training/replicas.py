@@ -117,9 +117,9 @@ def train_variant(variant: Variant, material: Material, device: torch.device, ke
 def plan(variant: Variant, material: Material, device: torch.device) -> list[Stack]:
     """All replicas of a variant in stacks.
 
-    On a GPU as many share one as fit in half of the free memory. On a CPU small networks share one, for the overhead
-    of operations would take most of their time; large ones gain nothing from it. The number of cores does not count,
-    for what shares a stack decides the last bits of a result.
+    On a GPU as many share one as fit in half of its memory. On a CPU small networks share one, for the overhead of
+    operations would take most of their time; large ones gain little. Neither free memory nor the number of cores
+    counts, for what shares a stack decides the last bits of a result.
     """
     replicas = list(product(material.labels, sorted(material.splits)))
     height, width, channels = material.images.shape[1:]
@@ -129,7 +129,7 @@ def plan(variant: Variant, material: Material, device: torch.device) -> list[Sta
         images = sum(map(len, next(iter(material.splits.values()))))
         # In bytes: each image a few times over, the weights with gradient, momentum and copies.
         needed = 4 * (4 * images * height * width * channels + 8 * parameters)
-        size = max(1, int(torch.cuda.mem_get_info(device)[0] / 2 / needed))
+        size = max(1, int(torch.cuda.get_device_properties(device).total_memory / 2 / needed))
     return [tuple(replicas[i : i + size]) for i in range(0, len(replicas), size)]
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from stages.config import Training
+from stages.errors import UserError
 from stages.models import NETWORKS, Network
 from stages.regularizers import REGULARIZERS
 from stages.training.examples import Examples
@@ -167,6 +168,23 @@ def test_the_shared_pass_changes_nothing(settings: Settings) -> None:
     shared = run(settings())
     separate = run(settings(), augmentation={"horizontal_flip": 0.0, "shift": 0})
     assert torch.equal(weights(shared.network), weights(separate.network))
+
+
+def test_batch_norm_refuses_a_batch_of_one(settings: Settings) -> None:
+    for size in (23, 1):
+        with pytest.raises(UserError, match=rf"training\.batch_size: found {size}, .* one of the 24 training images"):
+            run(settings(batch_size=size), batch_norm={"momentum": 0.1})
+    run(settings(batch_size=23))
+
+
+def test_images_are_not_changed_in_secret(settings: Settings) -> None:
+    class Secret(REGULARIZERS["l2"]):  # type: ignore[misc, name-defined]
+        def batch(self, x: Tensor, y: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+            return x * 0, y
+
+    data = examples(0, 24)
+    with pytest.raises(TypeError, match="changes_inputs = True"):
+        train(settings(), [Secret(strength=0.0)], data, data, CLASSES, [0])
 
 
 def test_every_epoch_shows_every_image_once(settings: Settings) -> None:
