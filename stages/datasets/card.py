@@ -20,9 +20,11 @@ def card(
     """Plain values for JSON; `data` is what became of the source, without duplicates and with all three label sets."""
     height, width, channels = data.images.shape[1:]
     clean = data.labels["clean"].labels
+    unverified = any(entry.from_mirror for entry in manifest.files.values())
     return {
         "source": manifest.source,
-        "title": source.title,
+        # The publisher states no hashes, so a mirror's files cannot be told from the real ones: the report says so.
+        "title": f"Images from a mirror, not verified to be {source.title}" if unverified else source.title,
         "description": source.description,
         "url": source.url,
         "licence": source.licence,

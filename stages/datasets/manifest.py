@@ -18,7 +18,7 @@ NAME = "manifest.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """One file as it was served, whatever mirror it came from."""
+    """One file as it was served."""
 
     url: str | None
     """Where it is published; None for a user's own file."""
@@ -26,10 +26,12 @@ class Entry:
     size: int
     """In bytes."""
     licence: str | None
+    from_mirror: bool = False
+    """True if it came from a mirror, which may hold other files than the publisher's by the same names."""
 
     @classmethod
-    def of(cls, path: Path, url: str | None, licence: str | None) -> Entry:
-        return cls(url, sha256(path), path.stat().st_size, licence)
+    def of(cls, path: Path, url: str | None, licence: str | None, from_mirror: bool = False) -> Entry:
+        return cls(url, sha256(path), path.stat().st_size, licence, from_mirror)
 
 
 @dataclass(frozen=True)

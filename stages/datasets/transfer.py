@@ -36,8 +36,9 @@ def fetch(source: str, urls: Mapping[str, str], licence: str, accept: Accept, ra
         if entry and target.exists():
             verify(target, entry)
             continue
-        _obtain(target, url, entry, accept, list(urls))
-        entries[name] = Entry.of(target, url, licence)
+        address = _obtain(target, url, entry, accept, list(urls))
+        from_mirror = entry.from_mirror if entry else address != url  # with the same hash it is the same file
+        entries[name] = Entry.of(target, url, licence, from_mirror)
         write_manifest(Manifest(source, {name: entries[name] for name in urls if name in entries}), raw)
 
 
@@ -49,7 +50,8 @@ def _known(source: str, urls: Mapping[str, str], raw: Path) -> dict[str, Entry]:
     return {name: entry for name, entry in manifest.files.items() if entry.url == urls.get(name)}
 
 
-def _obtain(target: Path, url: str, expected: Entry | None, accept: Accept, names: list[str]) -> None:
+def _obtain(target: Path, url: str, expected: Entry | None, accept: Accept, names: list[str]) -> str:
+    """Put one file in its place; the address that it came from."""
     mirror = os.environ.get(MIRROR, "").strip()
     addresses = [f"{mirror.rstrip('/')}/{target.name}", url] if mirror else [url]
     failures = []
@@ -70,7 +72,7 @@ def _obtain(target: Path, url: str, expected: Entry | None, accept: Accept, name
             else:
                 arrived.chmod(0o644)
                 arrived.replace(target)
-                return
+                return address
     raise UserError(
         f"{target.name} could not be fetched. Tried:\n"
         + "\n".join(failures)

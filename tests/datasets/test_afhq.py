@@ -122,6 +122,7 @@ def test_end_to_end(run, photos, wrong):
     prepare.main()
     card = _check_pool(photos, wrong)
     assert card["counts"] == {"pool": COUNTS["train"], "test": COUNTS["val"]}
+    assert card["title"] == "Images from a mirror, not verified to be Animal Faces (AFHQ)"
     assert card["label_sets"]["clean"]["wrong_share"] == 0
     assert card["label_sets"]["partly_random"]["wrong_share"] == 11 / 31
     assert "31 by file content" in card["label_sets"]["random"]["origin"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
+from stages.datasets.manifest import read_manifest
 from stages.datasets.transfer import fetch
 from stages.errors import UserError
 
@@ -47,6 +49,7 @@ def test_files_and_their_manifest(served, raw):
         "sha256": hashlib.sha256(ONE).hexdigest(),
         "size": len(ONE),
         "licence": "CC0",
+        "from_mirror": False,
     }
 
 
@@ -197,7 +200,21 @@ def test_a_mirror_is_tried_first(served, raw, tmp_path, monkeypatch, answer, kin
     _fetch(served, raw)
     assert served.requests == ([] if kind == "folder" else ["/mirror/one.zip", "/mirror/two.zip"])
     assert (raw / "one.zip").read_bytes() == ONE
-    assert (raw / "manifest.json").read_bytes() == (tmp_path / "without" / "manifest.json").read_bytes()
+    mirrored, published = read_manifest(raw), read_manifest(tmp_path / "without")
+    assert [entry.from_mirror for entry in mirrored.files.values()] == [True, True]
+    assert published.files == {name: replace(entry, from_mirror=False) for name, entry in mirrored.files.items()}
+
+
+def test_a_mirrors_copy_of_a_known_file_counts_as_published(served, raw, tmp_path, monkeypatch):
+    _fetch(served, raw)
+    (raw / "one.zip").unlink()
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror/one.zip").write_bytes(ONE)
+    monkeypatch.setenv("REGBENCH_MIRROR", str(tmp_path / "mirror"))
+    served.requests.clear()
+    _fetch(served, raw)
+    assert served.requests == []
+    assert not read_manifest(raw).files["one.zip"].from_mirror
 
 
 @pytest.mark.parametrize("flaw", ["no such folder", "file missing", "file refused"])
