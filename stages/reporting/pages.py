@@ -84,7 +84,7 @@ def shared_pages(results: Results, comparison: Comparison, overview: Sequence[Fi
         "data.html": site.render("data.html", 0, page="data", **context),
         "methods.html": site.render("methods.html", 0, page="methods", **context),
         "README.md": site.render("README.md", 0, **context),
-        ".nojekyll": "",
+        ".nojekyll": "\n",
         **{f"figures/{sheet.name}": sheet.png for sheet in sheets.values()},
         **{f"tables/{table.name}.csv": table.csv for table in (headline, memory, counts, sets)},
     }
