@@ -186,8 +186,8 @@ def _log(client: MlflowClient, experiment: str, record: Record, tags: Mapping[st
 def _thinned(curve: Sequence[float]) -> Iterator[tuple[int, float]]:
     """The epochs of a curve that MLflow is given: each of the first ten, where most happens, then every tenth.
 
-    A point costs MLflow 0.12 ms and some 100 bytes, so that all of them would take a minute for 420 runs of 200
-    epochs. The whole history is attached to the parent run as a file.
+    A point costs MLflow 0.12 ms and some 100 bytes, so that all epochs of the default 420 runs would
+    take a minute. The whole history is attached to the parent run as a file.
     """
     for epoch, value in enumerate(curve):
         if epoch <= 10 or epoch % 10 == 0 or epoch == len(curve) - 1:
