@@ -80,7 +80,56 @@ class Training(Section):
 class Evaluation(Section):
     calibration_bins: Count
     near_zero: Positive
+    fgsm_epsilon: Positive
     confidence: Annotated[float, Field(gt=0, lt=1)]
+
+
+class ToyDropout(Section):
+    seeds: Annotated[int, Field(ge=2)]
+    steps: Annotated[int, Field(ge=500, multiple_of=500)]
+
+
+class LogisticDecay(Section):
+    data: Literal["generated", "published"]
+    url: str
+
+
+class DecayScaling(Section):
+    epochs: Count
+
+
+class MnistMlp(Section):
+    data: Literal["digits", "mnist"]
+    url: str
+    seeds: Annotated[int, Field(ge=2)]
+    epochs: Count
+
+
+class LinearDecay(Section):
+    seeds: Annotated[int, Field(ge=2)]
+
+
+class Studies(Section):
+    """The seed documents' experiments; one that is left out is not run."""
+
+    toy_dropout: ToyDropout | None = None
+    logistic_decay: LogisticDecay | None = None
+    decay_scaling: DecayScaling | None = None
+    mnist_mlp: MnistMlp | None = None
+    linear_decay: LinearDecay | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Those that are run."""
+        return [name for name in type(self).model_fields if getattr(self, name) is not None]
+
+
+class Claims(Section):
+    """The smallest effects that matter, by unit, and what counts as rounding."""
+
+    points: Positive
+    percent: Positive
+    tolerance: Positive
 
 
 class File(Section):
@@ -90,6 +139,8 @@ class File(Section):
     splits: Splits
     training: Training
     evaluation: Evaluation
+    studies: Studies
+    claims: Claims
     variants: dict[str, dict[str, Any]]
 
 
@@ -115,6 +166,8 @@ class Params:
     splits: Splits
     training: Training
     evaluation: Evaluation
+    studies: Studies
+    claims: Claims
     variants: Mapping[str, Variant]
 
     def variant(self, name: str) -> Variant:
@@ -156,6 +209,8 @@ def load(path: Path = PARAMS) -> Params:
         file.splits,
         file.training,
         file.evaluation,
+        file.studies,
+        file.claims,
         {name: variant for name, variant in variants.items() if variant},
     )
 

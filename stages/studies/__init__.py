@@ -1,0 +1,1 @@
+"""The seed documents' own experiments, one module each, reproduced and then done fairly."""

@@ -1,0 +1,90 @@
+"""What every study hands to its pages and to the claims, and how it lies in `data/studies/<name>/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages import files
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a study was run on."""
+
+    title: str
+    """Names it wherever a result of it is shown, such as "MNIST" or "100 generated points"."""
+    published: bool
+    """Whether it is the seed document's own data, so that its printed numbers must come out."""
+    description: str
+    """A sentence: where it is from, how many rows."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number that a seed document prints, and ours."""
+
+    what: str
+    printed: str
+    """With as many digits as the document gives."""
+    ours: float
+    comparable: bool = True
+    """False where the printed number is of other data, or of other random draws, than ours."""
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """Ours with the digits of the printed one."""
+        mantissa, exponent, _ = self.printed.lower().partition("e")
+        decimals = len(mantissa.partition(".")[2])
+        return f"{self.ours:.{decimals}{'e' if exponent else 'f'}}"
+
+    @property
+    def same(self) -> bool | None:
+        """Whether ours has the printed digits; None where they cannot be compared."""
+        return float(self.text) == float(self.printed) if self.comparable else None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Two computations that must give the same, or must not."""
+
+    text: str
+    """What is compared, in a sentence."""
+    deviation: float
+    """The largest difference relative to the largest magnitude of what is compared."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a study."""
+
+    data: Data
+    parameters: Mapping[str, Any]
+    outcomes: pd.DataFrame
+    """`case, seed, metric, value`: what each seed came to, tidy; seeds are paired between the cases."""
+    identities: Mapping[str, Identity] = field(default_factory=dict)
+    printed: Sequence[Printed] = field(default_factory=tuple)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Further tables, by name, for the figures."""
+    device: str = "cpu"
+
+
+def write(outcome: Outcome, folder: Path, versions: Mapping[str, str]) -> None:
+    """Write `outcomes.parquet`, a parquet file for each further table and, last, `record.json`."""
+    files.write_parquet(folder / "outcomes.parquet", outcome.outcomes)
+    for name, table in outcome.tables.items():
+        files.write_parquet(folder / f"{name}.parquet", table)
+    record = {
+        "data": asdict(outcome.data),
+        "parameters": outcome.parameters,
+        "device": outcome.device,
+        "versions": versions,
+        "identities": {name: asdict(identity) for name, identity in outcome.identities.items()},
+        "printed": [asdict(number) | {"text": number.text, "same": number.same} for number in outcome.printed],
+    }
+    files.write_json(folder / "record.json", record)

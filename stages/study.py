@@ -1,0 +1,43 @@
+"""Stage ``study``: an experiment of a seed document, reproduced and then done fairly, into ``data/studies/<name>/``."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+from stages import config
+from stages.config import Params
+from stages.errors import UserError, stage
+from stages.studies import outcome
+from stages.studies.outcome import Outcome
+
+FOLDER = Path("data/studies")
+
+
+@stage
+def main() -> None:
+    params = config.load()
+    names = params.studies.names
+    if len(sys.argv) != 2 or sys.argv[1] not in names:
+        raise UserError(f"usage: python -m stages.study NAME; params.yaml names {', '.join(names) or 'none'}")
+    name = sys.argv[1]
+
+    import numpy as np
+    import torch
+
+    result = run(name, params)
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+    outcome.write(result, FOLDER / name, versions)
+    compared = [number for number in result.printed if number.comparable]
+    same = sum(number.same is True for number in compared)
+    print(f"{name}: {result.data.title}; {same} of {len(compared)} comparable printed numbers come out to the digit")
+
+
+def run(name: str, params: Params) -> Outcome:
+    """Run the study of that name. Each process imports only what its study needs."""
+    raise NotImplementedError
+
+
+if __name__ == "__main__":
+    main()
