@@ -6,14 +6,16 @@ whose dark counterparts CSS puts in their place, in pages and in SVG files alike
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import altair as alt
 
 from stages.config import BASELINE
-from stages.reporting.colors import BLUE, GREY, GRID, INK, MUTED, PAPER, VERMILION
+from stages.reporting.colors import BLUE, GREEN, GREY, GRID, INK, MUTED, PAPER, PURPLE, VERMILION
 
 Spec = dict[str, Any]
 
@@ -88,72 +90,149 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
     return in_panels(zero + intervals + dots, panels, left=126, height=20 * len(variants))
 
 
-@cache
-def shares(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
-    """Dots with intervals of shares in per cent. Data: `panel, variant, mean, low, high`."""
-    base = alt.Chart().encode(y=rows_of(variants))
-    intervals = base.mark_rule(strokeWidth=1.5, color=BLUE).encode(
-        x=alt.X("low:Q").title("Share (%)").scale(domain=[0, 100], clamp=True).axis(tickCount=5), x2="high:Q"
-    )
-    dots = base.mark_point(filled=True, size=60, opacity=1, color=BLUE).encode(
-        x="mean:Q", tooltip=tooltip(variant="variant:N", mean="mean:Q", low="low:Q", high="high:Q")
-    )
-    return in_panels(intervals + dots, panels, left=126, height=20 * len(variants))
+@dataclass(frozen=True)
+class Series:
+    """One of several things drawn in a panel: its name in the data and the legend, and how it looks."""
+
+    name: str
+    color: str
+    dashes: tuple[int, int] = (1, 0)
+    """Of its line: drawn and left out, in pixels."""
+    band: bool = False
+    """Whether a band from `low` to `high` is drawn around its line."""
+    shape: str = "circle"
+    """Of its dots, by Vega's names."""
 
 
-SERIES = {
-    "training": (BLUE, [1, 0]),
-    "validation": (VERMILION, [6, 3]),
-    "this variant": (BLUE, [1, 0]),
-    f"validation, {BASELINE}": (GREY, [2, 2]),
-    BASELINE: (GREY, [2, 2]),
+LOOKS = {
+    "training": Series("training", BLUE, band=True),
+    "validation": Series("validation", VERMILION, (6, 3), band=True),
+    "this variant": Series("this variant", BLUE, band=True),
+    f"validation, {BASELINE}": Series(f"validation, {BASELINE}", GREY, (2, 2)),
+    BASELINE: Series(BASELINE, GREY, (2, 2)),
 }
-"""Colour and dashes of a curve; those of the reference are grey."""
+"""The series of the pages of variants, those of the reference grey."""
+
+
+def several(names: Iterable[str], band: bool = False) -> tuple[Series, ...]:
+    """Series for up to five things that are told apart by color, dashes and shape."""
+    looks = (
+        (BLUE, (1, 0), "circle"),
+        (VERMILION, (6, 3), "square"),
+        (GREEN, (2, 2), "triangle-up"),
+        (PURPLE, (8, 3), "diamond"),
+        (GREY, (4, 4), "cross"),
+    )
+    return tuple(Series(name, c, dashes, band, shape) for name, (c, dashes, shape) in zip(names, looks, strict=False))
 
 
 @cache
-def curves(title: str, series: tuple[str, ...], panels: tuple[str, ...], hover: bool, log: bool = False) -> Spec:
-    """Means over the seeds against the epoch; around all but the reference a band shows the spread of the seeds.
+def dots(
+    rows: tuple[str, ...],
+    panels: tuple[str, ...],
+    title: str,
+    *,
+    left: int = 126,
+    series: tuple[Series, ...] = (),
+    mark: float | None = None,
+    domain: tuple[float, float] | None = None,
+    zero: bool = False,
+    log: bool = False,
+) -> Spec:
+    """A row for each thing that is compared: dots with intervals, and a dashed line at `mark`.
 
-    Data: `panel, series, epoch, mean, low, high`. With `hover` the pointer shows the values of an epoch.
+    Data: `panel, row, value, low, high`, and `series` if several series share a row. An interval without a finite end
+    is left out.
     """
-    colors = alt.Scale(domain=list(series), range=[SERIES[name][0] for name in series])
-    dashes = alt.Scale(domain=list(series), range=[SERIES[name][1] for name in series])
+    scale = alt.Scale(type="log") if log else alt.Scale(zero=zero)
+    if domain:
+        scale = alt.Scale(domain=list(domain), clamp=True)
+    base = alt.Chart().encode(y=alt.Y("row:N").sort(list(rows)).title(None).axis(grid=True, ticks=False, domain=False))
+    fields = {"series": "series:N"} if series else {}
+    if series:
+        domain_names = [each.name for each in series]
+        base = base.encode(
+            color=alt.Color("series:N").scale(domain=domain_names, range=[each.color for each in series]),
+            shape=alt.Shape("series:N").scale(domain=domain_names, range=[each.shape for each in series]),
+            yOffset=alt.YOffset("series:N").scale(domain=domain_names, paddingOuter=0.35),
+        )
+    look: dict[str, Any] = {} if series else {"color": BLUE}
+    intervals = (
+        base.transform_filter("isValid(datum.low) && isValid(datum.high)")
+        .mark_rule(strokeWidth=1.5, **look)
+        .encode(x=alt.X("low:Q").title(title).scale(scale).axis(tickCount=5), x2="high:Q", shape=alt.Undefined)
+    )
+    points = base.mark_point(filled=True, size=60, opacity=1, **look).encode(
+        x=alt.X("value:Q").title(title).scale(scale),
+        tooltip=tooltip(name="row:N", **fields, value="value:Q", low="low:Q", high="high:Q"),
+    )
+    layers = intervals + points
+    if mark is not None:
+        layers = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark)) + layers
+    height = max(20, 11 * len(series)) * len(rows)
+    return in_panels(layers, panels, left=left, height=height)
+
+
+@cache
+def lines(
+    title: str,
+    series: tuple[Series, ...],
+    panels: tuple[str, ...],
+    *,
+    hover: bool,
+    x: str = "epoch",
+    x_title: str = "Epoch",
+    log: bool = False,
+    log_x: bool = False,
+) -> Spec:
+    """Lines, some with a band around them.
+
+    Data: `panel, series, <x>, mean`, and `low, high` if a series has a band. With `hover` the pointer shows the values
+    at the nearest x.
+    """
+    names = [each.name for each in series]
+    colors = alt.Scale(domain=names, range=[each.color for each in series])
+    dashes = alt.Scale(domain=names, range=[list(each.dashes) for each in series])
     legend = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolSize=300)
+    across = alt.X(f"{x}:Q").title(x_title).axis(grid=False, tickCount=5)
     base = alt.Chart().encode(
-        x=alt.X("epoch:Q").title("Epoch").axis(grid=False, tickCount=5),
+        x=across.scale(type="log") if log_x else across,
         color=alt.Color("series:N").scale(colors).legend(legend),
     )
     scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
     axis = alt.Axis(tickCount=5)
     if log:
-        axis = alt.Axis(format="~g", values=[step * 10**power for power in range(-4, 5) for step in (1, 3)])
-    bands = (
-        base.transform_filter(alt.FieldOneOfPredicate("series", [name for name in series if SERIES[name][0] != GREY]))
-        .mark_area(opacity=0.18)
-        .encode(y=alt.Y("low:Q").title(title).scale(scale).axis(axis), y2="high:Q")
+        axis = alt.Axis(format="~g", values=[step * 10.0**power for power in range(-15, 7) for step in (1, 3)])
+    drawn = base.mark_line(strokeWidth=1.8).encode(
+        y=alt.Y("mean:Q").title(title).scale(scale).axis(axis),
+        strokeDash=alt.StrokeDash("series:N").scale(dashes).legend(legend),
     )
-    lines = base.mark_line(strokeWidth=1.8).encode(
-        y="mean:Q", strokeDash=alt.StrokeDash("series:N").scale(dashes).legend(legend)
-    )
-    chart = bands + lines
+    chart = alt.LayerChart(layer=[drawn])
+    if banded := [each.name for each in series if each.band]:
+        bands = base.transform_filter(alt.FieldOneOfPredicate("series", banded)).mark_area(opacity=0.18)
+        chart = bands.encode(y=alt.Y("low:Q").title(title).scale(scale).axis(axis), y2="high:Q") + drawn
     if hover:
-        nearest = alt.selection_point(on="pointermove", nearest=True, fields=["epoch"], empty=False, name="epoch_under")
+        nearest = alt.selection_point(on="pointermove", nearest=True, fields=[x], empty=False, name="under")
         chart += (
             alt.Chart()
-            .transform_pivot("series", value="mean", groupby=["panel", "epoch"])
+            .transform_pivot("series", value="mean", groupby=["panel", x])
             .mark_rule(color=MUTED)
             .encode(
-                x="epoch:Q",
+                x=f"{x}:Q",
                 opacity=alt.condition(nearest, alt.value(1), alt.value(0)),
                 tooltip=[
-                    alt.Tooltip("epoch:Q", title="Epoch"),
-                    *(alt.Tooltip(f"{name}:Q", title=name, format=".4~g") for name in series),
+                    alt.Tooltip(f"{x}:Q", title=x_title),
+                    *(alt.Tooltip(f"{literal(name)}:Q", title=name, format=".4~g") for name in names),
                 ],
             )
             .add_params(nearest)
         )
     return in_panels(chart, panels, left=66)
+
+
+def literal(name: str) -> str:
+    """A field's name as Vega takes it, in which dots and brackets would lead into the field."""
+    return re.sub(r"([.\[\]:])", r"\\\1", name)
 
 
 @cache

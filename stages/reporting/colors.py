@@ -10,10 +10,12 @@ PALETTE = {
     "blue": ("#0072b2", "#56b4e9"),
     "vermilion": ("#c24e00", "#f0a050"),
     "grey": ("#6e7781", "#98a2ad"),
+    "green": ("#00795b", "#4fc9a4"),
+    "purple": ("#94407f", "#dc9bcb"),
 }
 """Colours on light and on dark paper: Okabe and Ito's, moved towards more contrast, and greys."""
 
-PAPER, INK, MUTED, GRID, BLUE, VERMILION, GREY = (light for light, _ in PALETTE.values())
+PAPER, INK, MUTED, GRID, BLUE, VERMILION, GREY, GREEN, PURPLE = (light for light, _ in PALETTE.values())
 
 
 def dark_rules(scope: str = "") -> str:

@@ -96,8 +96,8 @@ def memories(comparison: Comparison) -> Figure:
         "accuracy_on_wrong_true": "Wrong labels seen through",
     }
     table = comparison.frame(metrics).query("labels == 'partly_random'")
-    data = table.assign(panel=table["metric"].map(metrics))[["panel", "variant", "mean", "low", "high"]]
-    chart = charts.shares(comparison.variants, tuple(metrics.values()))
+    data = table.assign(panel=table["metric"].map(metrics), row=table["variant"], value=table["mean"])
+    chart = charts.dots(comparison.variants, tuple(metrics.values()), "Share (%)", domain=(0, 100))
     return Figure(
         "memorization",
         f"Memorization of {LABEL_SETS['partly_random']}",
@@ -106,7 +106,7 @@ def memories(comparison: Comparison) -> Figure:
         "shown. Means over seeds with their intervals.",
         chart,
         chart,
-        data,
+        data[["panel", "row", "value", "low", "high"]],
     )
 
 
@@ -121,7 +121,8 @@ def of_variant(name: str, results: Results) -> list[Figure]:
         data = pd.concat(table.assign(series=label) for label, table in series.items())
         data = data[["panel", "series", "epoch", *RANGE]]
         axis = f"{title} ({unit})" if unit else title
-        chart, still = (charts.curves(axis, tuple(series), PANELS, hover, log) for hover in (True, False))
+        looks = tuple(charts.LOOKS[label] for label in series)
+        chart, still = (charts.lines(axis, looks, PANELS, hover=hover, log=log) for hover in (True, False))
         text = f"Mean over seeds; the bands reach from the lowest to the highest seed.{text}"
         return Figure(f"{name}-{kind}", title, text, chart, still, data)
 

@@ -56,7 +56,7 @@ def test_charts_have_the_contrast_of_wcag_aa(place: int) -> None:
     colors = {name: pair[place] for name, pair in PALETTE.items()}
     for name in ("ink", "muted"):
         assert contrast(colors[name], colors["paper"]) >= 4.5, name
-    for name in ("blue", "vermilion", "grey"):
+    for name in ("blue", "vermilion", "grey", "green", "purple"):
         assert contrast(colors[name], colors["paper"]) >= 3, name
     assert contrast(colors["paper"], schemes()[place]["paper"]) == 1
 

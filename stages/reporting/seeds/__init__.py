@@ -1,0 +1,1 @@
+"""The pages on the seed documents' experiments, one module each."""
