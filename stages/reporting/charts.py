@@ -148,24 +148,26 @@ def dots(
     if domain:
         scale = alt.Scale(domain=list(domain), clamp=True)
     base = alt.Chart().encode(y=alt.Y("row:N").sort(list(rows)).title(None).axis(grid=True, ticks=False, domain=False))
-    fields = {"series": "series:N"} if series else {}
-    if series:
-        domain_names = [each.name for each in series]
-        base = base.encode(
-            color=alt.Color("series:N").scale(domain=domain_names, range=[each.color for each in series]),
-            shape=alt.Shape("series:N").scale(domain=domain_names, range=[each.shape for each in series]),
-            yOffset=alt.YOffset("series:N").scale(domain=domain_names, paddingOuter=0.35),
-        )
     look: dict[str, Any] = {} if series else {"color": BLUE}
+    names = [each.name for each in series]
+    if series:
+        base = base.encode(
+            color=alt.Color("series:N").scale(domain=names, range=[each.color for each in series]),
+            yOffset=alt.YOffset("series:N").scale(domain=names, paddingOuter=0.35),
+        )
     intervals = (
         base.transform_filter("isValid(datum.low) && isValid(datum.high)")
         .mark_rule(strokeWidth=1.5, **look)
-        .encode(x=alt.X("low:Q").title(title).scale(scale).axis(tickCount=5), x2="high:Q", shape=alt.Undefined)
+        .encode(x=alt.X("low:Q").title(title).scale(scale).axis(tickCount=5), x2="high:Q")
     )
     points = base.mark_point(filled=True, size=60, opacity=1, **look).encode(
         x=alt.X("value:Q").title(title).scale(scale),
-        tooltip=tooltip(name="row:N", **fields, value="value:Q", low="low:Q", high="high:Q"),
+        tooltip=tooltip(
+            name="row:N", **({"series": "series:N"} if series else {}), value="value:Q", low="low:Q", high="high:Q"
+        ),
     )
+    if series:
+        points = points.encode(shape=alt.Shape("series:N").scale(domain=names, range=[each.shape for each in series]))
     layers = intervals + points
     if mark is not None:
         layers = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark)) + layers
