@@ -30,6 +30,26 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone(lock: Path, busy: str) -> Iterator[bool]:
+    """Hold a lock file; if another process has it say `busy`, wait, and give True."""
+    from filelock import FileLock, Timeout
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+        waited = False
+    except Timeout:
+        print(f"{busy}; waiting for its end", flush=True)
+        held.acquire()
+        waited = True
+    try:
+        yield waited
+    finally:
+        held.release()
+
+
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -10,7 +10,6 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -18,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from stages.errors import UserError
+from stages.files import alone
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -114,7 +113,8 @@ def synchronise(name: str, note: str, records: Sequence[Record]) -> Outcome:
 
     for chatter in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(chatter).setLevel(logging.ERROR)
-    with _alone():
+    # Several processes that meet a new sqlite file at once break it for good.
+    with alone(LOCK, "another process is writing runs to MLflow"):
         try:
             client = MlflowClient(address)
             experiment = _experiment(client, address, name, note)
@@ -225,22 +225,6 @@ def _runs(client: MlflowClient, experiment: str) -> Iterator[Run]:
     while page is None or page.token:
         page = client.search_runs([experiment], max_results=1000, page_token=page.token if page else None)
         yield from (run for run in page if CONTENT in run.data.tags)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Hold a lock, for several processes that meet a new sqlite file at once break it for good."""
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print("another process is writing runs to MLflow; waiting for its end")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _page(address: str, experiment: str) -> str:

@@ -7,8 +7,6 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 from safetensors.torch import save_file
 
 from stages import config, files
@@ -48,7 +45,8 @@ def main() -> None:
     }
     key = sha256(json.dumps(record).encode()).hexdigest()[:16]
     folder = RUNS / variant.name
-    with alone(variant.name) as waited:
+    # A training outlives a killed `dvc repro`.
+    with files.alone(KEPT / f"{variant.name}.lock", f"{variant.name}: another process is training it") as waited:
         if waited and finished(folder, record):
             print(f"{variant.name}: the training that was under way has finished it")
             return
@@ -65,24 +63,6 @@ def main() -> None:
             shutil.rmtree(KEPT / variant.name)
     diverged = sum(replica.diverged for replica in replicas)
     print(f"{variant.name}: {len(replicas)} replicas on {record['device']}" + f", {diverged} diverged" * bool(diverged))
-
-
-@contextmanager
-def alone(variant: str) -> Iterator[bool]:
-    """Hold the variant's lock; True if another process had it. A training outlives a killed ``dvc repro``."""
-    KEPT.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(KEPT / f"{variant}.lock")
-    try:
-        lock.acquire(timeout=0)
-        waited = False
-    except Timeout:
-        print(f"{variant}: another process is training it; waiting for its end")
-        lock.acquire()
-        waited = True
-    try:
-        yield waited
-    finally:
-        lock.release()
 
 
 def finished(folder: Path, record: dict[str, Any]) -> bool:

@@ -19,7 +19,19 @@ from stages.reporting.comparison import METRICS, Comparison, Estimate, compare
 from stages.reporting.figures import Figure
 from stages.reporting.results import LABEL_SETS, Results
 
-OWNED = ("index.html", "data.html", "methods.html", "README.md", ".nojekyll", "assets", "figures", "tables", "variants")
+OWNED = (
+    "index.html",
+    "data.html",
+    "methods.html",
+    "claims.html",
+    "README.md",
+    ".nojekyll",
+    "assets",
+    "figures",
+    "seeds",
+    "tables",
+    "variants",
+)
 """What the report stage writes in `reports/`, and nothing else does."""
 
 
