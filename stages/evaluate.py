@@ -49,6 +49,8 @@ def main() -> None:
             key = {"variant": variant.name, "labels": labels, "seed": seed}
             curve = history[(history["labels"] == labels) & (history["seed"] == seed)]
             measured, counts = on_test(network, test, params.evaluation.calibration_bins)
+            attacked = accuracy_under_attack(network, test, params.evaluation.fgsm_epsilon)
+            measured |= {"fgsm_accuracy": attacked, "fgsm_drop": measured["test_accuracy"] - attacked}
             measured |= on_training(network, pool, splits[seed], labels)
             measured["generalization_gap"] = measured["train_accuracy"] - measured["test_accuracy"]
             fitted = curve.loc[curve["train_accuracy"] == 1, "epoch"]
@@ -117,6 +119,35 @@ def on_test(network: Network, test: HeldOut, bins: int) -> tuple[dict[str, Any],
     return metrics, rows
 
 
+def accuracy_under_attack(network: Network, test: HeldOut, epsilon: float) -> float:
+    """Share of test images still told right after the fast gradient sign method has moved each pixel by ``epsilon``.
+
+    A pixel moves by that share of the range from black to white in the direction in which the loss of the true class
+    grows, and no further than the range's end. Goodfellow, Shlens, Szegedy 2015, https://arxiv.org/abs/1412.6572.
+    """
+    examples = select(test.images, [test.labels], [np.arange(len(test.labels))], CPU)
+    moved = fast_gradient_sign(network, examples.images, examples.labels, 2 * epsilon)
+    with torch.no_grad():
+        predicted = network(moved)[0].argmax(-1)
+    return float((predicted == examples.labels[0]).double().mean())
+
+
+def fast_gradient_sign(network: Network, images: Tensor, labels: Tensor, step: float) -> Tensor:
+    """Images (R, N, C, H, W) in [-1, 1], each pixel moved by ``step`` against the true class (R, N).
+
+    A pixel without influence stays where it is.
+    """
+    images = images.clone().requires_grad_()
+    logits = network(images)
+    true = labels[..., None]
+    others = logits.scatter(-1, true, -torch.inf).logsumexp(-1)
+    # The loss is log(1 + exp(excess)). Its gradient has the sign of that of the excess, which a network that is sure
+    # of itself does not round to zero.
+    excess = others - logits.gather(-1, true)[..., 0]
+    (gradient,) = torch.autograd.grad(excess.sum(), images)
+    return (images + step * gradient.sign()).detach().clamp(-1, 1)
+
+
 def on_training(network: Network, pool: Pool, split: Split, labels: str) -> dict[str, Any]:
     """Fit of the labels trained on, and memory of the wrong ones among them.
 
@@ -165,6 +196,7 @@ def summary(runs: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]
         "test_loss",
         "expected_calibration_error",
         "macro_f1",
+        "fgsm_accuracy",
         "generalization_gap",
         "accuracy_on_wrong_given",
         "accuracy_on_wrong_true",

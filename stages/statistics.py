@@ -1,11 +1,17 @@
-"""Intervals and calibration: pure functions on arrays."""
+"""Intervals, verdicts and calibration: pure functions on arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import stats
+
+Side = Literal["greater", "less", "negligible", "not less"]
+"""What a claim says of an effect. Effects smaller in magnitude than the smallest one that matters are negligible."""
+Verdict = Literal["holds", "fails", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,49 @@ def paired_interval(values: np.ndarray, reference: np.ndarray, confidence: float
     if values.shape != reference.shape:
         raise ValueError(f"paired values must be equally many, found {len(values)} and {len(reference)}")
     return mean_interval(values - reference, confidence)
+
+
+def ratio_interval(values: np.ndarray, reference: np.ndarray, confidence: float) -> Interval:
+    """Interval of the relative difference of two positive arrays (n,) that are paired by position.
+
+    It is that of the mean difference of their logarithms, carried back: the mean is the geometric mean of the ratios,
+    less one. So halving and doubling weigh the same, and no single large value decides. NaN where a value is not
+    positive.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = paired_interval(np.log(values), np.log(reference), confidence)
+    mean, low, high = np.expm1([logs.mean, logs.low, logs.high]).tolist()
+    return Interval(mean, low, high, logs.n)
+
+
+def verdict(interval: Interval, side: Side, smallest: float) -> Verdict:
+    """What the interval of an effect says of a claim, given the smallest effect that matters (positive).
+
+    A claim of an effect holds where the interval lies wholly on the claim's side of the smallest effect, and fails
+    where it lies wholly on the other side of zero or among the negligible effects. A claim that an effect is
+    negligible, or not less, holds where the whole interval is so and fails where none of it is. All else, an
+    interval of NaN included, is undecided.
+    """
+    low, high = (-interval.high, -interval.low) if side == "less" else (interval.low, interval.high)
+    negligible = low > -smallest and high < smallest
+    if side in ("greater", "less"):
+        holds, fails = low >= smallest, high < 0 or negligible
+    elif side == "negligible":
+        holds, fails = negligible, low >= smallest or high <= -smallest
+    else:
+        holds, fails = low > -smallest, high <= -smallest
+    return "holds" if holds else "fails" if fails else "undecided"
+
+
+def verdict_of(verdicts: Collection[Verdict], rule: Literal["all", "any"]) -> Verdict:
+    """Of a claim that holds if all of its parts hold, or if any does.
+
+    It fails if that can no longer come about: with `all` if a part fails, with `any` if all do.
+    """
+    least, most = (all, any) if rule == "all" else (any, all)
+    if least(each == "holds" for each in verdicts):
+        return "holds"
+    return "fails" if most(each == "fails" for each in verdicts) else "undecided"
 
 
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> float:

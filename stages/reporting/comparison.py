@@ -44,6 +44,7 @@ METRICS = {
         Metric("test_loss", "Test loss", "nats", 3, "low"),
         Metric("expected_calibration_error", "Calibration error", "%", 1, "low"),
         Metric("macro_f1", "Macro F1", "%", 1, "high"),
+        Metric("fgsm_accuracy", "Accuracy under FGSM", "%", 1, "high"),
         Metric("train_accuracy", "Training accuracy", "%", 1),
         Metric("train_loss", "Training loss", "nats", 3),
         Metric("val_accuracy", "Validation accuracy", "%", 1),

@@ -1,0 +1,170 @@
+"""A claim, the parts that test it, and how evidence becomes a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from stages.config import Params
+from stages.ledger.evidence import Evidence, Measure, NotTestedError
+from stages.statistics import Side, Verdict, mean_interval, ratio_interval, verdict, verdict_of
+
+COLUMNS = ["claim", "case", "text", "unit", "seed", "value"]
+
+
+@dataclass(frozen=True)
+class Points:
+    """A difference of accuracies (shares in [0, 1]), in points."""
+
+    case: str
+    """What is tried; the parts of one case must all hold for the case to hold."""
+    text: str
+    """What is subtracted from what, in a few words."""
+    difference: Measure
+    side: Side
+    figure: str
+    """Where it can be seen: page and anchor, from the root of the site."""
+
+
+@dataclass(frozen=True)
+class Percent:
+    """A relative difference of losses or norms, in per cent of the reference."""
+
+    case: str
+    text: str
+    value: Measure
+    reference: Measure
+    side: Side
+    figure: str
+
+
+@dataclass(frozen=True)
+class Same:
+    """Two computations that a study holds against each other, and whether they are said to be the same."""
+
+    case: str
+    text: str
+    experiment: str
+    identity: str
+    figure: str
+    expected: Literal["same", "differs"] = "same"
+
+
+Part = Points | Percent | Same
+
+
+@dataclass(frozen=True)
+class Claim:
+    id: str
+    claim: str
+    """In one sentence."""
+    document: str
+    """Number of the seed document that makes it."""
+    section: str
+    """Where in the document."""
+    experiment: str
+    """What tests it and what that leaves open, in a sentence or two."""
+    parts: Sequence[Part]
+    rule: Literal["all", "any"] = "all"
+    """Whether all cases must hold or any one: "some", "sometimes", "which"."""
+
+
+def judge(claim: Claim, evidence: Evidence, params: Params) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The entry of `reports/claims.json`, and the values it rests on: `claim, case, text, unit, seed, value`.
+
+    A part that is not tested counts as undecided; a claim none of whose parts is tested is not tested.
+    """
+    parts, values = [], [pd.DataFrame(columns=COLUMNS)]
+    for part in claim.parts:
+        shared = {"case": part.case, "text": part.text, "figure": part.figure}
+        try:
+            if isinstance(part, Same):
+                measured = same(part, evidence, params)
+            else:
+                measured, by_seed = effect(part, evidence, params)
+                own = {"claim": claim.id, "case": part.case, "text": part.text, "unit": measured["unit"]}
+                values.append(by_seed.assign(**own)[COLUMNS])
+        except NotTestedError as reason:
+            measured = {"verdict": "not tested", "run": str(reason)}
+        parts.append(shared | measured)
+    experiments = [evidence.experiments[name] for name in names(claim) if name in evidence.experiments]
+    tested = any(part["verdict"] != "not tested" for part in parts)
+    entry = {
+        "id": claim.id,
+        "claim": claim.claim,
+        "document": claim.document,
+        "section": claim.section,
+        "experiment": claim.experiment,
+        "data": list(dict.fromkeys(experiment.data for experiment in experiments)) if tested else [],
+        "files": [experiment.file for experiment in experiments],
+        "rule": claim.rule,
+        "verdict": together(parts, claim.rule) if tested else "not tested",
+        "parts": parts,
+    }
+    return entry, pd.concat([table for table in values if len(table)] or values)
+
+
+def effect(part: Points | Percent, evidence: Evidence, params: Params) -> tuple[dict[str, Any], pd.DataFrame]:
+    """An effect with its interval and verdict, and its value by seed."""
+    confidence = params.evaluation.confidence
+    if isinstance(part, Points):
+        table = evidence.values(part.difference)
+        values, smallest = table.iloc[:, 0], params.claims.points
+        interval = mean_interval(values.to_numpy(), confidence)
+    else:
+        table = evidence.values(part.value, part.reference)
+        values, smallest = table.iloc[:, 0] / table.iloc[:, 1] - 1, params.claims.percent
+        interval = ratio_interval(table.iloc[:, 0].to_numpy(), table.iloc[:, 1].to_numpy(), confidence)
+    found = {
+        "side": part.side,
+        "unit": "points" if isinstance(part, Points) else "percent",
+        "effect": rounded(100 * interval.mean),
+        "low": rounded(100 * interval.low),
+        "high": rounded(100 * interval.high),
+        "n": interval.n,
+        "smallest": smallest,
+        "verdict": verdict(interval, part.side, smallest / 100),
+    }
+    return found, pd.DataFrame({"seed": table.index, "value": 100 * values.to_numpy()})
+
+
+def same(part: Same, evidence: Evidence, params: Params) -> dict[str, Any]:
+    """The deviation of two computations, and whether it is what the claim says."""
+    deviation, tolerance = evidence.deviation(part.experiment, part.identity), params.claims.tolerance
+    agrees = deviation <= tolerance if part.expected == "same" else deviation > tolerance
+    return {
+        "expected": part.expected,
+        "deviation": rounded(deviation),
+        "tolerance": tolerance,
+        "verdict": "undecided" if np.isnan(deviation) else "holds" if agrees else "fails",
+    }
+
+
+def together(parts: Sequence[dict[str, Any]], rule: Literal["all", "any"]) -> Verdict:
+    """The verdict over the cases; within a case all parts must hold."""
+    cases: dict[str, list[Verdict]] = {}
+    for part in parts:
+        own: Verdict = "undecided" if part["verdict"] == "not tested" else part["verdict"]
+        cases.setdefault(part["case"], []).append(own)
+    return verdict_of([verdict_of(verdicts, "all") for verdicts in cases.values()], rule)
+
+
+def names(claim: Claim) -> list[str]:
+    """The experiments that the claim's parts read."""
+    found: list[str] = []
+    for part in claim.parts:
+        if isinstance(part, Same):
+            found.append(part.experiment)
+        else:
+            measures = [part.difference] if isinstance(part, Points) else [part.value, part.reference]
+            found += [outcome.experiment for measure in measures for _, outcome in measure.terms]
+    return list(dict.fromkeys(found))
+
+
+def rounded(value: float) -> float | None:
+    """To six digits, for the file; None for what is not finite."""
+    return float(f"{value:.6g}") if np.isfinite(value) else None

@@ -1,0 +1,421 @@
+"""Every claim that is put to the test. To add one, add an entry here."""
+
+from __future__ import annotations
+
+from stages.config import BASELINE
+from stages.ledger.claim import Claim, Percent, Points, Same
+from stages.ledger.evidence import EVALUATION, Measure, Outcome
+
+PENALTIES = ("l1", "l2", "elastic_net")
+REGULARIZERS = (
+    *PENALTIES,
+    "weight_decay",
+    "dropout",
+    "batch_norm",
+    "augmentation",
+    "label_smoothing",
+    "early_stopping",
+)
+"""The variants that add one method to the reference, or two penalties."""
+COCKTAIL = ("augmentation", "weight_decay", "dropout", "batch_norm", "label_smoothing", "early_stopping")
+"""What the variant `everything` is mixed of."""
+LABELS = {"clean": "clean labels", "partly_random": "partly random labels", "random": "random labels"}
+UNTUNED = "Strengths are those of `params.yaml`, not tuned."
+
+ACCURACY_FIGURE = "index.html#differences"
+MNIST_FIGURE = "seeds/mnist_mlp.html#mnist_mlp-accuracy"
+
+
+def measured(variant: str, labels: str = "clean", metric: str = "test_accuracy") -> Measure:
+    """A metric of a variant of the benchmark."""
+    return Measure(((1.0, Outcome(EVALUATION, f"{variant}/{labels}", metric)),))
+
+
+def studied(study: str, case: str, metric: str) -> Measure:
+    """A metric of a case of a study."""
+    return Measure(((1.0, Outcome(study, case, metric)),))
+
+
+def beats(variant: str, other: str = BASELINE, labels: str = "clean", case: str = "") -> Points:
+    """The one variant is said to be more accurate on the test set."""
+    text = f"test accuracy of `{variant}` minus that of `{other}`, {LABELS[labels]}"
+    difference = measured(variant, labels) - measured(other, labels)
+    return Points(case or variant, text, difference, "greater", ACCURACY_FIGURE)
+
+
+def mnist(case: str) -> Measure:
+    """Validation accuracy, as the document has it."""
+    return studied("mnist_mlp", case, "val_accuracy")
+
+
+def line_loss(lambda_: int) -> Measure:
+    return studied("linear_decay", f"lambda_{lambda_}", "test_loss")
+
+
+CLAIMS = (
+    Claim(
+        id="decay-is-l2-under-sgd",
+        claim="Under SGD, the optimizer’s `weight_decay` is half its strength times the squared norm in the loss.",
+        document="000",
+        section="L2-regularized logistic regression, by `weight_decay` and by hand",
+        experiment="Logistic regression trained both ways; weights and bias are compared after every epoch.",
+        parts=[
+            Same(
+                "logistic regression",
+                "weights and bias of the two ways over all epochs",
+                "logistic_decay",
+                "decay_is_l2_under_sgd",
+                "seeds/logistic_decay.html#identities",
+            ),
+        ],
+    ),
+    Claim(
+        id="decay-not-divided",
+        claim="The optimizer’s weight decay is not divided by the batch size.",
+        document="002",
+        section="The answer",
+        experiment="Logistic regression in NumPy, the penalty divided by the number of rows and not, against PyTorch.",
+        parts=[
+            Same(
+                "not divided",
+                "penalty by hand, not divided, against PyTorch",
+                "decay_scaling",
+                "decay_not_divided",
+                "seeds/decay_scaling.html#identities",
+            ),
+            Same(
+                "divided",
+                "penalty by hand, divided by the number of rows, against PyTorch",
+                "decay_scaling",
+                "divided_differs",
+                "seeds/decay_scaling.html#identities",
+                expected="differs",
+            ),
+        ],
+    ),
+    Claim(
+        id="bias-is-decayed",
+        claim="Weight decay takes hold of the bias too.",
+        document="002",
+        section="The answer",
+        experiment="Logistic regression in NumPy, the bias penalized and spared, against PyTorch.",
+        parts=[
+            Same(
+                "bias penalized",
+                "penalty by hand on weights and bias, against PyTorch",
+                "decay_scaling",
+                "bias_is_decayed",
+                "seeds/decay_scaling.html#identities",
+            ),
+        ],
+    ),
+    Claim(
+        id="adam-decay-is-not-decoupled",
+        claim="Adam’s `weight_decay` is an L2 penalty in the gradient; the decoupled decay of AdamW is another thing.",
+        document="003",
+        section="When should I use what?",
+        experiment="The document prefers Adam’s decay for being decoupled. The penalty in the loss, Adam’s "
+        "`weight_decay` and AdamW’s, of one strength and from the same weights, are held against each other.",
+        parts=[
+            Same(
+                "Adam",
+                "penalty in the loss against Adam’s `weight_decay`",
+                "mnist_mlp",
+                "adam_decay_is_l2",
+                "seeds/mnist_mlp.html#identities",
+            ),
+            Same(
+                "AdamW",
+                "Adam’s `weight_decay` against AdamW’s",
+                "mnist_mlp",
+                "adamw_differs",
+                "seeds/mnist_mlp.html#identities",
+                expected="differs",
+            ),
+        ],
+    ),
+    Claim(
+        id="penalties-shrink-weights",
+        claim="Networks trained with an L1 penalty, an L2 penalty or both end with smaller norms than without.",
+        document="001",
+        section="Section 1: L1 and L2 Regularization",
+        experiment=f"The benchmark on clean labels: norm over all parameters after training. {UNTUNED}",
+        parts=[
+            Percent(
+                variant,
+                f"parameter norm of `{variant}` relative to that of `{BASELINE}`, clean labels",
+                measured(variant, metric="param_norm"),
+                measured(BASELINE, metric="param_norm"),
+                "less",
+                f"variants/{variant}.html#{variant}-norm",
+            )
+            for variant in PENALTIES
+        ],
+    ),
+    Claim(
+        id="penalties-help",
+        claim="A network with an L1 penalty, an L2 penalty or both does better on unseen data than one without.",
+        document="001",
+        section="Section 1: L1 and L2 Regularization",
+        experiment=f"The benchmark on clean labels. {UNTUNED} A tuned strength may do better.",
+        parts=[beats(variant) for variant in PENALTIES],
+    ),
+    Claim(
+        id="networks-memorise",
+        claim="Every unregularized network comes to fit all of its training images under wholly random labels.",
+        document="001",
+        section="Tutorial 1 of the same day, memorization",
+        experiment="The benchmark on random labels: the share of training labels that the trained networks miss, "
+        "which the claim says is none, to within the smallest effect.",
+        parts=[
+            Points(
+                variant,
+                f"training labels missed by `{variant}`, random labels",
+                measured(variant, "random", "train_error"),
+                "negligible",
+                f"variants/{variant}.html#{variant}-accuracy",
+            )
+            for variant in (BASELINE, "big")
+        ],
+    ),
+    Claim(
+        id="regularizers-resist-memorising",
+        claim="Some regularizers lower the accuracy on wrong labels without lowering test accuracy.",
+        document="001",
+        section="Loading Animal Faces Randomized data",
+        experiment="The benchmark on partly random labels: a regularizer must learn fewer of the wrong labels and "
+        f"must not lose more test accuracy than the smallest effect. {UNTUNED}",
+        rule="any",
+        parts=[
+            part
+            for variant in REGULARIZERS
+            for part in (
+                Points(
+                    variant,
+                    f"wrong labels learnt by `{variant}` minus those by `{BASELINE}`, partly random labels",
+                    measured(variant, "partly_random", "accuracy_on_wrong_given")
+                    - measured(BASELINE, "partly_random", "accuracy_on_wrong_given"),
+                    "less",
+                    "index.html#memorization",
+                ),
+                Points(
+                    variant,
+                    f"test accuracy of `{variant}` minus that of `{BASELINE}`, partly random labels",
+                    measured(variant, "partly_random") - measured(BASELINE, "partly_random"),
+                    "not less",
+                    ACCURACY_FIGURE,
+                ),
+            )
+        ],
+    ),
+    Claim(
+        id="noise-can-help",
+        claim="Training with some 10 to 15 % of labels wrong sometimes beats training with clean labels.",
+        document="001",
+        section="Tutorial 1 of the same day, memorization",
+        experiment="The benchmark: the same networks, images and seeds under partly random and under clean labels. "
+        "“Sometimes” is read as: with one of the two unregularized networks.",
+        rule="any",
+        parts=[
+            Points(
+                variant,
+                f"test accuracy of `{variant}`, partly random minus clean labels",
+                measured(variant, "partly_random") - measured(variant, "clean"),
+                "greater",
+                f"variants/{variant}.html#results",
+            )
+            for variant in (BASELINE, "big")
+        ],
+    ),
+    Claim(
+        id="early-stopping-helps",
+        claim="The epoch with the best validation accuracy does better on unseen data than the last one.",
+        document="001",
+        section="Tutorial 1 of the same day, early stopping",
+        experiment="The benchmark: early stopping keeps the weights of that epoch, and starts from the same weights "
+        "as the reference, which keeps the last. It may stop before the best epoch of the full run.",
+        parts=[beats("early_stopping", labels=labels, case=LABELS[labels]) for labels in ("clean", "partly_random")],
+    ),
+    Claim(
+        id="dropout-helps",
+        claim="A network with dropout does better on unseen data than the same network without.",
+        document="001",
+        section="Section 2: Dropout",
+        experiment=f"The notebook’s noisy line with many seeds, and the benchmark on clean labels. {UNTUNED}",
+        parts=[
+            Percent(
+                "noisy line",
+                "test loss with dropout relative to that without",
+                studied("toy_dropout", "NetDropout", "test_loss"),
+                studied("toy_dropout", "Net", "test_loss"),
+                "less",
+                "seeds/toy_dropout.html#toy_dropout-losses",
+            ),
+            beats("dropout"),
+            beats("big_dropout", "big"),
+        ],
+    ),
+    Claim(
+        id="augmentation-helps",
+        claim="Augmented training images make a network better on unseen data.",
+        document="001",
+        section="Section 3: Data Augmentation",
+        experiment="The benchmark on clean labels. Images are flipped where a flipped picture shows the same thing; "
+        "digits are shifted instead (`data.augmentation` in `params.yaml`).",
+        parts=[beats("augmentation")],
+    ),
+    Claim(
+        id="lr-regularizes",
+        claim="Within the stable range, a larger learning rate generalizes better.",
+        document="001",
+        section="Section 4.1: Learning Rate",
+        experiment="The benchmark on clean labels with a tenth of the shared learning rate, the shared one and twice "
+        "it, equally many epochs. The smallest may not have finished learning.",
+        parts=[beats(BASELINE, "small_lr"), beats("large_lr")],
+    ),
+    Claim(
+        id="big-regularized-beats-small",
+        claim="A large network that is regularized does better on unseen data than a small one that is not.",
+        document="001",
+        section="Section 3, Think! 3.2: Overparameterized vs. Small NN",
+        experiment="The benchmark on clean labels: the larger of two networks with dropout against the smaller "
+        f"without. {UNTUNED}",
+        parts=[beats("big_dropout")],
+    ),
+    Claim(
+        id="cocktail-helps",
+        claim="All methods together do better on unseen data than each of them alone.",
+        document="001",
+        section="Section 5: Hyperparameter Tuning, overview of techniques",
+        experiment="The benchmark on clean labels: the variant `everything` against each of its methods alone. "
+        f"{UNTUNED} Penalty and dropout are weaker in the cocktail than alone.",
+        parts=[beats("everything", other, case=other) for other in COCKTAIL],
+    ),
+    Claim(
+        id="max-over-epochs-flatters",
+        claim="The maximum over epochs of a validation accuracy overstates the accuracy on unseen data.",
+        document="001",
+        section="Sections 1.1 and 4.1, “maximum test accuracy”",
+        experiment="The benchmark on clean labels, measured with the validation images of `splits.val` in "
+        "`params.yaml`. The notebook has 100; fewer images flatter more.",
+        parts=[
+            Points(
+                variant,
+                f"largest validation accuracy of any epoch minus final test accuracy, `{variant}`, clean labels",
+                measured(variant, metric="max_val_accuracy") - measured(variant),
+                "greater",
+                f"variants/{variant}.html#{variant}-accuracy",
+            )
+            for variant in (BASELINE, "big")
+        ],
+    ),
+    Claim(
+        id="relu-on-logits",
+        claim="The gains of dropout and batch normalization on MNIST come from the ReLU after the last layer.",
+        document="003",
+        section="Dropout; BatchNorm",
+        experiment="The document’s networks with that ReLU and without it. With it, a class whose output is zero "
+        "for every image is never learnt; the methods’ gain over no regularization must shrink without it.",
+        parts=[
+            Points(
+                method,
+                f"gain in validation accuracy by {text} with the ReLU, minus the gain without it",
+                (mnist(f"{method}/relu") - mnist("none/relu")) - (mnist(f"{method}/logits") - mnist("none/logits")),
+                "greater",
+                MNIST_FIGURE,
+            )
+            for method, text in (("dropout", "dropout"), ("batch_norm", "batch normalization"))
+        ],
+    ),
+    Claim(
+        id="tiny-decay-is-nothing",
+        claim="A weight decay of 1e\u221215 changes nothing; what differs is the seed.",
+        document="003",
+        section="Weight Decay",
+        experiment="The document reads 86.73 against 88.33 % as a gain. Here both start from the same weights, with "
+        "many seeds, with and without the ReLU after the last layer.",
+        parts=[
+            Points(
+                text,
+                f"validation accuracy with the decay minus that without, {text}",
+                mnist(f"decay_1e-15/{output}") - mnist(f"none/{output}"),
+                "negligible",
+                MNIST_FIGURE,
+            )
+            for output, text in (("relu", "with the ReLU"), ("logits", "without the ReLU"))
+        ],
+    ),
+    Claim(
+        id="lambda-plateau",
+        claim="Test loss falls steeply up to a penalty of strength 1, then stays flat up to 10.",
+        document="004",
+        section="A reader’s table of losses",
+        experiment="Linear regression with 200 inputs and 20 rows, strengths 0 to 10, many seeds. Flat means that the "
+        "loss differs from that at strength 1 by less than the smallest effect.",
+        parts=[
+            Percent(
+                "fall",
+                "test loss at strength 1 relative to that at 0",
+                line_loss(1),
+                line_loss(0),
+                "less",
+                "seeds/linear_decay.html#linear_decay-sweep",
+            ),
+            *(
+                Percent(
+                    f"flat at {strength}",
+                    f"test loss at strength {strength} relative to that at 1",
+                    line_loss(strength),
+                    line_loss(1),
+                    "negligible",
+                    "seeds/linear_decay.html#linear_decay-sweep",
+                )
+                for strength in range(2, 11)
+            ),
+        ],
+    ),
+    Claim(
+        id="decay-is-ridge",
+        claim="Gradient descent with decay ends at the ridge solution, which is the most probable one under a "
+        "Gaussian prior.",
+        document="004",
+        section="Exercises: the closed form, and the prior that a penalty stands for",
+        experiment="The weights after many full-batch steps, those of scikit-learn’s Ridge, and those of the largest "
+        "posterior density, found numerically.",
+        parts=[
+            Same(
+                "ridge",
+                "gradient descent with decay against Ridge",
+                "linear_decay",
+                "decay_is_ridge",
+                "seeds/linear_decay.html#identities",
+            ),
+            Same(
+                "posterior",
+                "maximum of the posterior under a Gaussian prior against Ridge",
+                "linear_decay",
+                "map_is_ridge",
+                "seeds/linear_decay.html#identities",
+            ),
+        ],
+    ),
+    Claim(
+        id="regularized-is-robust",
+        claim="Regularized networks lose less accuracy than unregularized ones when an adversary moves each pixel a "
+        "little.",
+        document="001",
+        section="Bonus: Adversarial Attacks",
+        experiment="The benchmark on clean labels: test accuracy lost under the fast gradient sign method of "
+        f"strength `evaluation.fgsm_epsilon`. {UNTUNED}",
+        parts=[
+            Points(
+                variant,
+                f"test accuracy lost by `{variant}` minus that lost by `{BASELINE}`, clean labels",
+                measured(variant, metric="fgsm_drop") - measured(BASELINE, metric="fgsm_drop"),
+                "less",
+                f"variants/{variant}.html#results",
+            )
+            for variant in REGULARIZERS
+        ],
+    ),
+)

@@ -1,0 +1,142 @@
+"""What the experiments came to, as the claims read it: one number per case, seed and metric."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from stages.config import Params
+from stages.errors import UserError
+
+DATA = Path("data")
+EVALUATION = "evaluation"
+"""The benchmark of the variants, among the experiments; the others are the studies of `params.yaml`."""
+KEY = ["labels", "seed"]
+
+
+class NotTestedError(Exception):
+    """An experiment that `params.yaml` does not ask for; the text says what to do."""
+
+
+class Outcome(NamedTuple):
+    """Names a number that each seed has."""
+
+    experiment: str
+    case: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """An outcome seed by seed, or a difference of outcomes."""
+
+    terms: tuple[tuple[float, Outcome], ...]
+    """What is summed, each with its weight."""
+
+    def __sub__(self, other: Measure) -> Measure:
+        return Measure(self.terms + tuple((-weight, outcome) for weight, outcome in other.terms))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What one experiment came to."""
+
+    file: str
+    """The outcomes lie there, for the reader who wants them."""
+    data: str
+    """Title of the data it was run on."""
+    outcomes: pd.Series
+    """Values by `case, metric, seed`."""
+    deviations: Mapping[str, float]
+    """Of its identities: the relative difference of two computations, by name."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The experiments that have run, by name."""
+
+    experiments: Mapping[str, Experiment]
+
+    def values(self, *measures: Measure) -> pd.DataFrame:
+        """A column for each measure, a row for each seed; NaN where a seed lacks one.
+
+        Raises `NotTestedError` for what `params.yaml` leaves out and `KeyError` for what no experiment measures.
+        """
+        columns = []
+        for measure in measures:
+            parts = [weight * self._outcome(outcome) for weight, outcome in measure.terms]
+            columns.append(pd.concat(parts, axis=1).sum(axis=1, skipna=False))
+        return pd.concat(columns, axis=1).sort_index()
+
+    def deviation(self, experiment: str, identity: str) -> float:
+        return self._experiment(experiment).deviations[identity]
+
+    def _experiment(self, name: str) -> Experiment:
+        if name not in self.experiments:
+            raise NotTestedError(f"name `{name}` under `studies` in params.yaml, then run `dvc repro claims`")
+        return self.experiments[name]
+
+    def _outcome(self, wanted: Outcome) -> pd.Series:
+        outcomes = self._experiment(wanted.experiment).outcomes
+        if wanted.experiment == EVALUATION and wanted.case not in outcomes.index.unique("case"):
+            variant = wanted.case.split("/")[0]
+            raise NotTestedError(f"name `{variant}` under `variants` in params.yaml, then run `dvc repro claims`")
+        return outcomes.loc[(wanted.case, wanted.metric)]
+
+
+def read(params: Params) -> Evidence:
+    """All that `params.yaml` names, from `data/`.
+
+    Raises `UserError` if one is missing: it has not run since the parameters changed.
+    """
+    try:
+        experiments = {EVALUATION: _evaluation(params)}
+        experiments |= {name: _study(DATA / "studies" / name) for name in params.studies.names}
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename or error} is missing; `dvc repro claims` makes it and the claims") from None
+    return Evidence(experiments)
+
+
+def _evaluation(params: Params) -> Experiment:
+    """The benchmark: cases are named `<variant>/<labels>`; to the metrics come what only claims ask for."""
+    file = DATA / "evaluation/runs.parquet"
+    runs = pd.read_parquet(file)
+    if missing := sorted(set(params.variants) - set(runs["variant"])):
+        raise UserError(f"{file} knows nothing of {', '.join(missing)}; run `dvc repro claims`")
+    runs = runs[runs["variant"].isin(params.variants)]
+    best = []
+    for variant in params.variants:
+        history = pd.read_parquet(DATA / "runs" / variant / "history.parquet", columns=[*KEY, "epoch", "val_accuracy"])
+        trained = history[history["epoch"] > 0].assign(variant=variant)
+        best.append(trained.groupby(["variant", *KEY], as_index=False).agg(max_val_accuracy=("val_accuracy", "max")))
+    runs = runs.merge(pd.concat(best), on=["variant", *KEY], validate="one_to_one")
+    runs["train_error"] = 1 - runs["train_accuracy"]
+    runs["case"] = runs["variant"] + "/" + runs["labels"]
+    tidy = runs.drop(columns=["variant", "labels"]).melt(["case", "seed"], var_name="metric")
+    card = json.loads((DATA / "card.json").read_text(encoding="utf-8"))
+    return Experiment(str(file), card["title"], indexed(tidy), {})
+
+
+def _study(folder: Path) -> Experiment:
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    deviations = {name: identity["deviation"] for name, identity in record["identities"].items()}
+    file = folder / "outcomes.parquet"
+    return Experiment(str(file), record["data"]["title"], indexed(pd.read_parquet(file)), deviations)
+
+
+def indexed(outcomes: pd.DataFrame) -> pd.Series:
+    """The column `value` of a table `case, seed, metric, value`, as float64 by case, metric and seed.
+
+    Raises `ValueError` if a case has two values of one metric under one seed.
+    """
+    key = ["case", "metric", "seed"]
+    if outcomes.duplicated(key).any():
+        raise ValueError(f"two values for {outcomes.loc[outcomes.duplicated(key), key].iloc[0].to_dict()}")
+    values = pd.to_numeric(outcomes["value"]).to_numpy(np.float64, na_value=np.nan)
+    return pd.Series(values, pd.MultiIndex.from_frame(outcomes[key])).sort_index()
