@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -200,6 +200,8 @@ def load(path: Path = PARAMS) -> Params:
     if missing := sorted(set(SOURCES) - set(augmentation)):
         problems.append(f"data.augmentation: missing {', '.join(missing)}")
     variants = {name: _variant(name, body, file, problems) for name, body in file.variants.items()}
+    if not file.studies.names:
+        problems.append(f"studies: names none; name one or more of {', '.join(Studies.model_fields)}")
     if BASELINE not in variants:
         problems.append(f"variants: {BASELINE!r} is missing; every other variant is compared with it")
     if problems:
@@ -259,8 +261,9 @@ def _problem(model: type[BaseModel], where: tuple[str | int, ...], details: Any)
     location = (*where, *details["loc"])
     if details["type"] == "extra_forbidden":
         for part in details["loc"][:-1]:
-            inner = model.model_fields[str(part)].annotation
-            model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
+            annotation = model.model_fields[str(part)].annotation
+            inner = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+            model = next((kind for kind in inner if issubclass(kind, BaseModel)), model)
         return f"{_key(location)}: unknown key; allowed: {', '.join(model.model_fields) or 'none'}"
     if details["type"] == "missing":
         return f"{_key(location)}: missing"

@@ -52,6 +52,12 @@ def test_networks_are_those_that_the_models_hold() -> None:
 @pytest.mark.parametrize(
     ("keys", "value", "expected"),
     [
+        ("studies", {}, ["studies: names none", "linear_decay"]),
+        ("studies/other", {}, ["studies.other: unknown key", "toy_dropout"]),
+        ("studies/toy_dropout/step", 500, ["studies.toy_dropout.step: unknown key; allowed: seeds, steps"]),
+        ("studies/toy_dropout/steps", 1234, ["studies.toy_dropout.steps: found 1234", "multiple of 500"]),
+        ("studies/mnist_mlp/data", "cifar", ["studies.mnist_mlp.data: found 'cifar'", "'digits' or 'mnist'"]),
+        ("claims/points", 0, ["claims.points: found 0"]),
         ("training/epoch", 3, ["training.epoch: unknown key", "epochs"]),
         ("training/epochs", "many", ["training.epochs: found 'many'", "integer"]),
         ("training/epochs", True, ["training.epochs: found True"]),
