@@ -13,6 +13,8 @@ from stages.studies import outcome
 from stages.studies.outcome import Outcome
 
 FOLDER = Path("data/studies")
+KEPT = Path(".cache/studies")
+"""Finished runs of unfinished studies. DVC, which deletes a stage's outputs before it runs, does not know of it."""
 
 
 @stage
@@ -36,7 +38,18 @@ def main() -> None:
 
 def run(name: str, params: Params) -> Outcome:
     """Run the study of that name. Each process imports only what its study needs."""
-    raise NotImplementedError
+    settings = getattr(params.studies, name)
+    match name:
+        case "mnist_mlp":
+            from stages.datasets import mnist
+            from stages.datasets.manifest import RAW
+            from stages.studies import mnist_mlp
+            from stages.training.replicas import find_device
+
+            device = find_device(params.training.device)
+            parts = mnist.load(settings, RAW / "mnist")
+            return mnist_mlp.run(settings, parts, mnist.ORIGINS[settings.data], device, KEPT / name)
+    raise NotImplementedError(name)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,123 @@
+"""MNIST in the three parts of seed document 003 and, for work without a network, digits of scikit-learn in its place."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages import rng
+from stages.config import MnistMlp
+from stages.datasets import digits, transfer
+from stages.datasets.arrays import Labels
+from stages.datasets.sampling import draw
+from stages.errors import UserError
+
+LICENCE = "CC BY-SA 3.0"
+ORIGINS = {
+    "mnist": "MNIST, 28x28 pixels (Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-Based Learning Applied to "
+    f"Document Recognition. Proceedings of the IEEE 86(11), 1998; {LICENCE})",
+    "digits": "The digits that scikit-learn ships, 8x8 pixels (E. Alpaydin, C. Kaynak: Optical Recognition of "
+    f"Handwritten Digits. UCI Machine Learning Repository, 1998; {digits.LICENCE})",
+}
+"""Whose images they are."""
+SIDE = 28
+VALIDATION = 10_000
+"""The last of the 60,000 training images, as in the `mnist.pkl.gz` that the document reads."""
+LEVELS = 256
+"""That file divides pixels of 0 to 255 by it."""
+DIGITS_VALIDATION, DIGITS_TEST = 800, 797
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one of the four files holds when it is unpacked: a header and one byte for each pixel or label."""
+
+    rows: int
+    header: int
+    """In bytes."""
+    row: int
+    """In bytes."""
+    md5: str
+
+    @property
+    def size(self) -> int:
+        return self.header + self.rows * self.row
+
+
+FILES = {
+    "train-images-idx3-ubyte.gz": Content(60_000, 16, SIDE * SIDE, "6bbc9ace898e44ae57da46a324031adb"),
+    "train-labels-idx1-ubyte.gz": Content(60_000, 8, 1, "a25bea736e30d166cdddb491f175f624"),
+    "t10k-images-idx3-ubyte.gz": Content(10_000, 16, SIDE * SIDE, "2646ac647ad5339dbf082846283269ea"),
+    "t10k-labels-idx1-ubyte.gz": Content(10_000, 8, 1, "27ae3e4e09519cfbb04c329615203637"),
+}
+"""The hashes are of the content, for the compressed files differ from one publisher to the next."""
+
+Examples = tuple[NDArray[np.float32], Labels]
+"""Pixels (N, inputs) in [0, 1] and class indices (N,)."""
+
+
+def load(settings: MnistMlp, raw: Path) -> dict[str, Examples]:
+    """`train`, `validation` and `test` of the data that the settings name; MNIST is fetched where it is not in `raw`."""
+    if settings.data == "digits":
+        return read_digits()
+    fetch(settings.url, raw)
+    return read(raw)
+
+
+def fetch(url: str, raw: Path) -> None:
+    """Put the four files into `raw`; see `transfer.fetch`."""
+    transfer.fetch("mnist", {name: f"{url.rstrip('/')}/{name}" for name in FILES}, LICENCE, accept, raw)
+
+
+def accept(path: Path) -> None:
+    """Raise `UserError` unless the file, unpacked, is the one that MNIST has by this name."""
+    _unpacked(path)
+
+
+def read(raw: Path) -> dict[str, Examples]:
+    """`train` (50,000), `validation` (10,000) and `test` (10,000) from what `fetch` left in `raw`."""
+    images, labels, test_images, test_labels = (_unpacked(raw / name) for name in FILES)
+    pixels = images.astype(np.float32) / LEVELS
+    known = labels[:, 0].astype(np.int64)
+    return {
+        "train": (pixels[:-VALIDATION], known[:-VALIDATION]),
+        "validation": (pixels[-VALIDATION:], known[-VALIDATION:]),
+        "test": (test_images.astype(np.float32) / LEVELS, test_labels[:, 0].astype(np.int64)),
+    }
+
+
+def read_digits() -> dict[str, Examples]:
+    """The same parts, 200, 800 and 797 rows, of the 1,797 digits, drawn once and stratified by class."""
+    from sklearn.datasets import load_digits  # two seconds, so only where it is needed
+
+    content = load_digits()
+    pixels = content.data.astype(np.float32) / digits.LEVELS
+    labels = content.target.astype(np.int64)
+    test = draw(labels, DIGITS_TEST, rng.generator(0, "mnist_mlp.test"))
+    rest = np.setdiff1d(np.arange(len(labels)), test)
+    validation = rest[draw(labels[rest], DIGITS_VALIDATION, rng.generator(0, "mnist_mlp.validation"))]
+    parts = {"train": np.setdiff1d(rest, validation), "validation": validation, "test": test}
+    return {name: (pixels[rows], labels[rows]) for name, rows in parts.items()}
+
+
+def _unpacked(path: Path) -> NDArray[np.uint8]:
+    """Bytes (rows, row) of a file, without its header; never more is unpacked than the file should hold."""
+    content = FILES[path.name]
+    try:
+        with gzip.open(path) as stream:
+            unpacked = stream.read(content.size + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path.name} is not a whole gzip file: {error}") from None
+    found = hashlib.md5(unpacked, usedforsecurity=False).hexdigest()
+    if found != content.md5:
+        raise UserError(
+            f"{path.name} is not MNIST's: expected {content.size:,} bytes with the md5 {content.md5} when unpacked, "
+            f"found {'more' if len(unpacked) > content.size else f'{len(unpacked):,}'} with {found}"
+        )
+    return np.frombuffer(unpacked, np.uint8, offset=content.header).reshape(content.rows, content.row)

@@ -1,0 +1,406 @@
+"""Study `mnist_mlp`: the networks of seed document 003, with its ReLU on the outputs and without.
+
+The document trains 784-128-64-10 networks on all images at once and compares their validation accuracies: without
+regularization, with a weight decay of 1e-15, with dropout, with batch normalization. Its ReLU after the last layer lets
+classes die: an output that is zero for every image has no gradient and stays zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from itertools import pairwise, product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from stages import files
+from stages.config import MnistMlp
+from stages.models import BatchNorm, Linear, norm
+from stages.studies.outcome import Data, Identity, Outcome, Printed
+from stages.training.replicas import device_name
+from stages.training.streams import Streams
+
+HIDDEN = (128, 64)
+CLASSES = 10
+LR = 0.01
+BATCH_NORM_LR = 0.1
+PENALTY = 0.001
+"""Times the squared norm of all parameters. The document prints this penalty and never trains with it."""
+DECAY = 2 * PENALTY
+"""The `weight_decay` of the same strength: the gradient of the penalty is this times the weights."""
+DROPOUT = 0.5
+BATCH_NORM_MOMENTUM = 0.1
+"""PyTorch's."""
+REPORTED_STEP = 400
+"""The document prints the loss of every hundredth step of 500, so the last one is that of step 400, counted from 0."""
+STACK_ROWS = 5_000
+"""The most rows of all replicas in a stack: small networks spend their time in the overhead of operations, which a stack
+shares, large ones gain nothing. See `stages/README.md`."""
+IDENTITY_ROWS, IDENTITY_STEPS = 500, 5
+"""Few, for training is chaotic and rounding grows until nothing can be compared."""
+
+Examples = tuple[np.ndarray, np.ndarray]
+"""Pixels (N, inputs) float32 in [0, 1] and class indices (N,) int64."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the networks of a case are trained."""
+
+    optimizer: type[torch.optim.Optimizer] = torch.optim.Adam
+    lr: float = LR
+    weight_decay: float = 0.0
+    penalty: float = 0.0
+    """Of the squared norm of all parameters, in the loss."""
+    dropout: float = 0.0
+    batch_norm: bool = False
+
+
+METHODS = {
+    "none": Method(),
+    "decay_1e-15": Method(weight_decay=1e-15),
+    "penalty": Method(penalty=PENALTY),
+    "adam_decay": Method(weight_decay=DECAY),
+    "adamw": Method(torch.optim.AdamW, weight_decay=DECAY),
+    "dropout": Method(dropout=DROPOUT),
+    "batch_norm": Method(batch_norm=True, lr=BATCH_NORM_LR),
+    "batch_norm_small_lr": Method(batch_norm=True),
+}
+OUTPUTS = ("relu", "logits")
+"""With the document's ReLU after the last layer, or without."""
+
+PRINTED = {
+    "none": ("86.73", "0.2451"),
+    "decay_1e-15": ("88.33", "0.2362"),
+    "dropout": ("97.42", "1.1635"),
+    "batch_norm": ("97.09", "0.0028"),
+}
+"""Validation accuracy in per cent and training loss of step 400, in seed document 003."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Replicas of one case that train together."""
+
+    method: str
+    outputs: str
+    seeds: tuple[int, ...]
+
+    @property
+    def case(self) -> str:
+        return f"{self.method}/{self.outputs}"
+
+    @property
+    def file(self) -> str:
+        return f"{self.method}-{self.outputs}-{'-'.join(map(str, self.seeds))}.safetensors"
+
+
+class Network(nn.Module):
+    """R networks inputs-128-64-10.
+
+    With `relu` every layer is as the document has it, the last one too: linear, batch normalization if any, ReLU, and
+    dropout after the second and the third ReLU. Without it the outputs are plain: no normalization, no dropout there.
+    """
+
+    def __init__(self, method: Method, relu: bool, replicas: int, inputs: int, device: torch.device):
+        super().__init__()
+        sizes = (inputs, *HIDDEN, CLASSES)
+        activated = len(HIDDEN) + relu
+        self.dropout = method.dropout
+        self.activated = activated
+        """How many layers have a ReLU."""
+        self.linears = nn.ModuleList(Linear(replicas, fan_in, fan_out, device) for fan_in, fan_out in pairwise(sizes))
+        self.norms = nn.ModuleList(
+            BatchNorm(replicas, units, BATCH_NORM_MOMENTUM, device)
+            for units in sizes[1 : activated + 1]
+            if method.batch_norm
+        )
+
+    def draw(self, streams: Streams) -> None:
+        """Draw the initial weights as PyTorch does, from the stream `init` of each replica: the same in every case."""
+        for replica in range(len(streams.seeds)):
+            for linear in self.linears:
+                linear.draw(replica, streams.generator(replica, "init"))
+
+    def forward(self, x: Tensor, streams: Streams | None = None) -> Tensor:
+        """Outputs (R, N, 10) of x (R, N, inputs); with `streams` a training pass, else an evaluation."""
+        for layer, linear in enumerate(self.linears):
+            x = linear(x)
+            if layer < len(self.norms):
+                x = self.norms[layer](x, training=streams is not None)
+            if layer < self.activated:
+                x = F.relu(x)
+                if streams is not None and self.dropout and layer > 0:
+                    kept = streams.uniform(f"dropout.{layer}", *x.shape[1:]) >= self.dropout
+                    x = x * kept / (1 - self.dropout)
+        return x
+
+
+def run(settings: MnistMlp, parts: Mapping[str, Examples], origin: str, device: torch.device, folder: Path) -> Outcome:
+    """Train every method with and without the ReLU on the outputs, with every seed.
+
+    `parts` are `train`, `validation` and `test`; `origin` says in a few words where they are from. Finished stacks are
+    kept below `folder` until all are finished. An interruption (Ctrl-C) stops every stack at its next step.
+    """
+    stacks = plan(settings.seeds, len(parts["train"][1]))
+    kept = folder / _key(settings, parts, device)
+    trained = dict(zip(stacks, _train_all(stacks, parts, settings.epochs, device, kept), strict=True))
+    published = settings.data == "mnist"
+    title = "MNIST" if published else "Handwritten digits"
+    sizes = ", ".join(f"{len(labels):,} for {name}" for name, (_, labels) in parts.items())
+    outcomes = _outcomes(trained)
+    curves = pd.concat(
+        pd.DataFrame({"case": stack.case, "seed": seed, "step": range(settings.epochs), "loss": losses.numpy()})
+        for stack, tensors in trained.items()
+        for seed, losses in zip(stack.seeds, tensors["losses"], strict=True)
+    )
+    result = Outcome(
+        Data(title, published, f"{origin}: {sizes}."),
+        settings.model_dump(),
+        outcomes,
+        identities(parts["train"], device),
+        printed(outcomes, curves, published),
+        {"curves": curves, "scales": _scales(trained)},
+        device_name(device),
+    )
+    shutil.rmtree(folder)
+    return result
+
+
+def plan(seeds: int, rows: int) -> list[Stack]:
+    """All replicas in stacks, which depend on the data alone: what shares a stack decides the last bits of a result."""
+    size = max(1, STACK_ROWS // rows)
+    return [
+        Stack(method, outputs, tuple(range(first, min(first + size, seeds))))
+        for first in range(0, seeds, size)
+        for method, outputs in product(METHODS, OUTPUTS)
+    ]
+
+
+def _train_all(
+    stacks: Sequence[Stack], parts: Mapping[str, Examples], epochs: int, device: torch.device, kept: Path
+) -> list[dict[str, Tensor]]:
+    """What `train` gives for each stack: those that `kept` does not hold in threads, one operation thread each."""
+    tensors = {
+        name: (torch.from_numpy(pixels).to(device), torch.from_numpy(labels).to(device))
+        for name, (pixels, labels) in parts.items()
+    }
+    missing = [stack for stack in stacks if not (kept / stack.file).exists()]
+    interrupted, lock = threading.Event(), threading.Lock()
+    bar = tqdm(
+        total=epochs * sum(len(stack.seeds) for stack in stacks),
+        initial=epochs * sum(len(stack.seeds) for stack in stacks if stack not in missing),
+        desc="mnist_mlp",
+        unit="epoch",
+        unit_scale=True,
+        smoothing=0.05,
+        disable=None,  # silent where standard error is not a terminal
+    )
+
+    def run(stack: Stack) -> None:
+        def on_epoch() -> None:
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+            with lock:
+                bar.update(len(stack.seeds))
+
+        torch.set_flush_denormal(True)  # per thread: a converged network slows down without it
+        outcome = train(METHODS[stack.method], stack.outputs == "relu", tensors, stack.seeds, epochs, on_epoch)
+        with files.replacing(kept / stack.file) as temporary:
+            save_file({name: value.cpu().contiguous() for name, value in outcome.items()}, temporary)
+
+    workers = (os.cpu_count() or 1) if device.type == "cpu" else 1
+    with bar, ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(run, stack) for stack in missing]
+        try:
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()
+        finally:
+            interrupted.set()
+            pool.shutdown(cancel_futures=True)
+    return [load_file(kept / stack.file) for stack in stacks]
+
+
+def train(
+    method: Method,
+    relu: bool,
+    parts: Mapping[str, tuple[Tensor, Tensor]],
+    seeds: Sequence[int],
+    epochs: int,
+    on_epoch: Callable[[], None] = lambda: None,
+) -> dict[str, Tensor]:
+    """Train a stack of R replicas, all on the same images, each step on all of them.
+
+    Returns `losses` (R, epochs), each before its step and as it was trained on, so with dropout; what `measure` gives;
+    and `scale.1`, ... (R, units), the scales of the batch normalizations.
+    """
+    pixels, labels = parts["train"]
+    streams = Streams(seeds, pixels.device)
+    network = Network(method, relu, len(seeds), pixels.shape[1], pixels.device)
+    network.draw(streams)
+    optimizer = _optimizer(method, network)
+    x = pixels.expand(len(seeds), *pixels.shape)
+    targets = F.one_hot(labels, CLASSES).float()
+    losses = torch.empty(epochs, len(seeds), device=pixels.device)
+    for epoch in range(epochs):
+        on_epoch()
+        losses[epoch] = _step(method, network, optimizer, x, targets, streams)
+    scales = {f"scale.{layer}": norm.weight.detach() for layer, norm in enumerate(network.norms, start=1)}
+    return {"losses": losses.T, **measure(network, parts), **scales}
+
+
+@torch.no_grad()
+def measure(network: Network, parts: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """Each (R,), without dropout: accuracies, training loss in nats, classes that are dead, norm of all parameters.
+
+    A class is dead if its output is the largest, without a tie, for no training image.
+    """
+    replicas = network.linears[0].weight.shape[0]
+    outputs = {name: network(pixels.expand(replicas, *pixels.shape)) for name, (pixels, _) in parts.items()}
+    accuracies = {
+        name: (outputs[name].max(-1).indices == labels).double().mean(1) for name, (_, labels) in parts.items()
+    }
+    first, second = outputs["train"].topk(2).values.unbind(-1)
+    wins = (outputs["train"] == first[..., None]) & (first > second)[..., None]
+    return {
+        "train_accuracy": accuracies["train"],
+        "val_accuracy": accuracies["validation"],
+        "test_accuracy": accuracies["test"],
+        "train_loss": _cross_entropy(outputs["train"], F.one_hot(parts["train"][1], CLASSES).float()),
+        "dead_classes": CLASSES - wins.any(1).sum(-1),
+        "norm": norm(list(network.parameters())),
+    }
+
+
+def identities(training: Examples, device: torch.device) -> dict[str, Identity]:
+    """Adam's `weight_decay` against the penalty in the loss, and against AdamW, after a few steps in double precision."""
+    pixels, labels = (torch.from_numpy(array[:IDENTITY_ROWS]).to(device) for array in training)
+    x, targets = pixels.double()[None], F.one_hot(labels, CLASSES).double()
+
+    def weights(name: str) -> Tensor:
+        """Of the trained network, in one row."""
+        streams = Streams([0], device)
+        network = Network(METHODS[name], False, 1, pixels.shape[1], device)
+        network.draw(streams)
+        network.double()
+        optimizer = _optimizer(METHODS[name], network)
+        for _ in range(IDENTITY_STEPS):
+            _step(METHODS[name], network, optimizer, x, targets, streams)
+        return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+    decayed = weights("adam_decay")
+
+    def deviation(other: Tensor) -> float:
+        return float((decayed - other).abs().max() / decayed.abs().max())
+
+    after = f"weights after {IDENTITY_STEPS} steps of Adam"
+    return {
+        "adam_decay_is_l2": Identity(
+            f"{after}: weight_decay {DECAY:g}, and {PENALTY:g} times the squared norm in the loss",
+            deviation(weights("penalty")),
+        ),
+        "adamw_differs": Identity(
+            f"{after} with weight_decay {DECAY:g}, and of AdamW with the same", deviation(weights("adamw"))
+        ),
+    }
+
+
+def printed(outcomes: pd.DataFrame, curves: pd.DataFrame, published: bool) -> list[Printed]:
+    """The document's numbers beside the means over our seeds. Its seed is unknown, so its draws cannot be replayed."""
+    numbers = []
+    for method, (accuracy, loss) in PRINTED.items():
+        case = f"{method}/relu"
+        accuracies = 100 * outcomes.query("case == @case and metric == 'val_accuracy'")["value"]
+        losses = curves.query("case == @case and step == @REPORTED_STEP")["loss"]
+        for what, number, values in (
+            (f"{method}: validation accuracy (%)", accuracy, accuracies),
+            (f"{method}: training loss after {REPORTED_STEP} steps", loss, losses),
+        ):
+            if values.empty:  # of a training shorter than the document's
+                continue
+            low, high = values.min(), values.max()
+            note = f"mean over {len(values)} seeds, which lie between {low:.4g} and {high:.4g}"
+            if published:
+                inside = low <= float(number) <= high
+                note += f"; the document's unknown seed lies {'among' if inside else 'outside'} them"
+            else:
+                note += "; on digits, not MNIST"
+            numbers.append(Printed(what, number, float(values.mean()), comparable=False, note=note))
+    return numbers
+
+
+def _optimizer(method: Method, network: Network) -> torch.optim.Optimizer:
+    return method.optimizer(network.parameters(), lr=method.lr, weight_decay=method.weight_decay, fused=True)
+
+
+def _step(
+    method: Method, network: Network, optimizer: torch.optim.Optimizer, x: Tensor, targets: Tensor, streams: Streams
+) -> Tensor:
+    """One step on all images x (R, N, inputs); the losses (R,) before it, without the penalty."""
+    losses = _cross_entropy(network(x, streams), targets)
+    total = losses.sum()  # gives each replica the gradient of its own loss
+    if method.penalty:
+        total = total + method.penalty * sum(p.square().sum() for p in network.parameters())
+    optimizer.zero_grad()
+    total.backward()
+    optimizer.step()
+    return losses.detach()
+
+
+def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean negative log likelihoods (R,) in nats, from outputs (R, N, 10) and one-hot targets (N, 10)."""
+    return -(targets * outputs.log_softmax(-1)).sum(-1).mean(-1)
+
+
+def _outcomes(trained: Mapping[Stack, Mapping[str, Tensor]]) -> pd.DataFrame:
+    rows = [
+        {"case": stack.case, "seed": seed, "metric": metric, "value": float(value)}
+        for stack, tensors in trained.items()
+        for metric, values in tensors.items()
+        if values.dim() == 1
+        for seed, value in zip(stack.seeds, values, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _scales(trained: Mapping[Stack, Mapping[str, Tensor]]) -> pd.DataFrame:
+    """`case, seed, layer, unit, scale`: gamma of each batch-normalized unit, layers counted from 1."""
+    tables = [
+        pd.DataFrame(
+            {
+                "case": stack.case,
+                "seed": seed,
+                "layer": int(name.removeprefix("scale.")),
+                "unit": range(len(scales)),
+                "scale": scales.numpy(),
+            }
+        )
+        for stack, tensors in trained.items()
+        for name, values in tensors.items()
+        if name.startswith("scale.")
+        for seed, scales in zip(stack.seeds, values, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _key(settings: MnistMlp, parts: Mapping[str, Examples], device: torch.device) -> str:
+    """Names all that decides the outcome: code, settings, data, device, version of torch."""
+    code = files.sha256(Path(__file__), *map(Path, ("stages/models.py", "stages/rng.py", "stages/training/streams.py")))
+    digest = hashlib.sha256(json.dumps([settings.model_dump(), code, device.type, torch.__version__]).encode())
+    for pixels, labels in parts.values():
+        digest.update(pixels)
+        digest.update(labels)
+    return digest.hexdigest()[:16]
