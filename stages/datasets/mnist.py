@@ -1,4 +1,4 @@
-"""MNIST in the three parts of seed document 003 and, for work without a network, digits of scikit-learn in its place."""
+"""MNIST in the three parts of seed document 003 and, where there is no network, scikit-learn's digits in its place."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ Examples = tuple[NDArray[np.float32], Labels]
 
 
 def load(settings: MnistMlp, raw: Path) -> dict[str, Examples]:
-    """`train`, `validation` and `test` of the data that the settings name; MNIST is fetched where it is not in `raw`."""
+    """`train`, `validation` and `test` of the data that the settings name; MNIST is fetched unless `raw` has it."""
     if settings.data == "digits":
         return read_digits()
     fetch(settings.url, raw)
@@ -83,12 +83,12 @@ def accept(path: Path) -> None:
 def read(raw: Path) -> dict[str, Examples]:
     """`train` (50,000), `validation` (10,000) and `test` (10,000) from what `fetch` left in `raw`."""
     images, labels, test_images, test_labels = (_unpacked(raw / name) for name in FILES)
-    pixels = images.astype(np.float32) / LEVELS
+    pixels = _scaled(images, LEVELS)
     known = labels[:, 0].astype(np.int64)
     return {
         "train": (pixels[:-VALIDATION], known[:-VALIDATION]),
         "validation": (pixels[-VALIDATION:], known[-VALIDATION:]),
-        "test": (test_images.astype(np.float32) / LEVELS, test_labels[:, 0].astype(np.int64)),
+        "test": (_scaled(test_images, LEVELS), test_labels[:, 0].astype(np.int64)),
     }
 
 
@@ -97,13 +97,17 @@ def read_digits() -> dict[str, Examples]:
     from sklearn.datasets import load_digits  # two seconds, so only where it is needed
 
     content = load_digits()
-    pixels = content.data.astype(np.float32) / digits.LEVELS
+    pixels = _scaled(content.data, digits.LEVELS)
     labels = content.target.astype(np.int64)
     test = draw(labels, DIGITS_TEST, rng.generator(0, "mnist_mlp.test"))
     rest = np.setdiff1d(np.arange(len(labels)), test)
     validation = rest[draw(labels[rest], DIGITS_VALIDATION, rng.generator(0, "mnist_mlp.validation"))]
     parts = {"train": np.setdiff1d(rest, validation), "validation": validation, "test": test}
     return {name: (pixels[rows], labels[rows]) for name, rows in parts.items()}
+
+
+def _scaled(pixels: np.ndarray, levels: int) -> NDArray[np.float32]:
+    return np.asarray(pixels, np.float32) / np.float32(levels)
 
 
 def _unpacked(path: Path) -> NDArray[np.uint8]:

@@ -14,8 +14,8 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
-from itertools import pairwise, product
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +23,12 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from stages import files
 from stages.config import MnistMlp
-from stages.models import BatchNorm, Linear, norm
+from stages.models import BatchNorm, Network
 from stages.studies.outcome import Data, Identity, Outcome, Printed
 from stages.training.replicas import device_name
 from stages.training.streams import Streams
@@ -47,8 +47,8 @@ BATCH_NORM_MOMENTUM = 0.1
 REPORTED_STEP = 400
 """The document prints the loss of every hundredth step of 500, so the last one is that of step 400, counted from 0."""
 STACK_ROWS = 5_000
-"""The most rows of all replicas in a stack: small networks spend their time in the overhead of operations, which a stack
-shares, large ones gain nothing. See `stages/README.md`."""
+"""The most training images, over all replicas of a stack: on few images the overhead of operations takes most of the
+time, and a stack shares it; see `stages/README.md`."""
 IDENTITY_ROWS, IDENTITY_STEPS = 500, 5
 """Few, for training is chaotic and rounding grows until nothing can be compared."""
 
@@ -60,7 +60,7 @@ Examples = tuple[np.ndarray, np.ndarray]
 class Method:
     """How the networks of a case are trained."""
 
-    optimizer: type[torch.optim.Optimizer] = torch.optim.Adam
+    optimizer: type[torch.optim.Adam] = torch.optim.Adam
     lr: float = LR
     weight_decay: float = 0.0
     penalty: float = 0.0
@@ -108,45 +108,37 @@ class Stack:
         return f"{self.method}-{self.outputs}-{'-'.join(map(str, self.seeds))}.safetensors"
 
 
-class Network(nn.Module):
-    """R networks inputs-128-64-10.
+class RectifiedNetwork(Network):
+    """The document's networks, which treat the outputs as the hidden layer before: normalization, ReLU, dropout."""
 
-    With `relu` every layer is as the document has it, the last one too: linear, batch normalization if any, ReLU, and
-    dropout after the second and the third ReLU. Without it the outputs are plain: no normalization, no dropout there.
-    """
-
-    def __init__(self, method: Method, relu: bool, replicas: int, inputs: int, device: torch.device):
-        super().__init__()
-        sizes = (inputs, *HIDDEN, CLASSES)
-        activated = len(HIDDEN) + relu
-        self.dropout = method.dropout
-        self.activated = activated
-        """How many layers have a ReLU."""
-        self.linears = nn.ModuleList(Linear(replicas, fan_in, fan_out, device) for fan_in, fan_out in pairwise(sizes))
-        self.norms = nn.ModuleList(
-            BatchNorm(replicas, units, BATCH_NORM_MOMENTUM, device)
-            for units in sizes[1 : activated + 1]
-            if method.batch_norm
-        )
-
-    def draw(self, streams: Streams) -> None:
-        """Draw the initial weights as PyTorch does, from the stream `init` of each replica: the same in every case."""
-        for replica in range(len(streams.seeds)):
-            for linear in self.linears:
-                linear.draw(replica, streams.generator(replica, "init"))
+    def add_batch_norm(self, momentum: float) -> None:
+        """Normalize the outputs too."""
+        super().add_batch_norm(momentum)
+        self.add_module("bn_output", BatchNorm(self.replicas, CLASSES, momentum, self.device))
 
     def forward(self, x: Tensor, streams: Streams | None = None) -> Tensor:
-        """Outputs (R, N, 10) of x (R, N, inputs); with `streams` a training pass, else an evaluation."""
-        for layer, linear in enumerate(self.linears):
-            x = linear(x)
-            if layer < len(self.norms):
-                x = self.norms[layer](x, training=streams is not None)
-            if layer < self.activated:
-                x = F.relu(x)
-                if streams is not None and self.dropout and layer > 0:
-                    kept = streams.uniform(f"dropout.{layer}", *x.shape[1:]) >= self.dropout
-                    x = x * kept / (1 - self.dropout)
-        return x
+        """Outputs (R, N, 10), none below zero, of x (R, N, inputs); a training pass with `streams`."""
+        x = super().forward(x, streams)
+        if self.batch_norms:
+            x = self.batch_norms[-1](x, training=streams is not None)
+        p = self.dropout[-1]
+        if streams is not None and p:
+            x = x * (streams.uniform("dropout.output", *x.shape[1:]) >= p) / (1 - p)
+        return F.relu(x)
+
+
+def build(method: Method, relu: bool, seeds: Sequence[int], inputs: int, device: torch.device) -> Network:
+    """A stack of networks inputs-128-64-10, with dropout and normalization as the method has them, weights drawn.
+
+    With `relu` the document's; without it the outputs are plain logits, neither normalized nor dropped. The document
+    drops after a ReLU, these networks just before it, which makes no difference.
+    """
+    kind = RectifiedNetwork if relu else Network
+    network = kind(len(seeds), inputs, HIDDEN, CLASSES, F.relu, (0.0, method.dropout), device)
+    if method.batch_norm:
+        network.add_batch_norm(BATCH_NORM_MOMENTUM)
+    network.draw(Streams(seeds, device))
+    return network
 
 
 def run(settings: MnistMlp, parts: Mapping[str, Examples], origin: str, device: torch.device, folder: Path) -> Outcome:
@@ -160,7 +152,8 @@ def run(settings: MnistMlp, parts: Mapping[str, Examples], origin: str, device: 
     trained = dict(zip(stacks, _train_all(stacks, parts, settings.epochs, device, kept), strict=True))
     published = settings.data == "mnist"
     title = "MNIST" if published else "Handwritten digits"
-    sizes = ", ".join(f"{len(labels):,} for {name}" for name, (_, labels) in parts.items())
+    to_train, to_validate, to_test = (f"{len(parts[name][1]):,}" for name in ("train", "validation", "test"))
+    sizes = f"{to_train} images to train, {to_validate} to validate, {to_test} to test"
     outcomes = _outcomes(trained)
     curves = pd.concat(
         pd.DataFrame({"case": stack.case, "seed": seed, "step": range(settings.epochs), "loss": losses.numpy()})
@@ -168,7 +161,7 @@ def run(settings: MnistMlp, parts: Mapping[str, Examples], origin: str, device: 
         for seed, losses in zip(stack.seeds, tensors["losses"], strict=True)
     )
     result = Outcome(
-        Data(title, published, f"{origin}: {sizes}."),
+        Data(title, published, f"{origin}: {sizes}, the same for every seed."),
         settings.model_dump(),
         outcomes,
         identities(parts["train"], device),
@@ -249,8 +242,7 @@ def train(
     """
     pixels, labels = parts["train"]
     streams = Streams(seeds, pixels.device)
-    network = Network(method, relu, len(seeds), pixels.shape[1], pixels.device)
-    network.draw(streams)
+    network = build(method, relu, seeds, pixels.shape[1], pixels.device)
     optimizer = _optimizer(method, network)
     x = pixels.expand(len(seeds), *pixels.shape)
     targets = F.one_hot(labels, CLASSES).float()
@@ -258,7 +250,7 @@ def train(
     for epoch in range(epochs):
         on_epoch()
         losses[epoch] = _step(method, network, optimizer, x, targets, streams)
-    scales = {f"scale.{layer}": norm.weight.detach() for layer, norm in enumerate(network.norms, start=1)}
+    scales = {f"scale.{layer}": norm.weight.detach() for layer, norm in enumerate(network.batch_norms, start=1)}
     return {"losses": losses.T, **measure(network, parts), **scales}
 
 
@@ -268,8 +260,7 @@ def measure(network: Network, parts: Mapping[str, tuple[Tensor, Tensor]]) -> dic
 
     A class is dead if its output is the largest, without a tie, for no training image.
     """
-    replicas = network.linears[0].weight.shape[0]
-    outputs = {name: network(pixels.expand(replicas, *pixels.shape)) for name, (pixels, _) in parts.items()}
+    outputs = {name: network(pixels.expand(network.replicas, *pixels.shape)) for name, (pixels, _) in parts.items()}
     accuracies = {
         name: (outputs[name].max(-1).indices == labels).double().mean(1) for name, (_, labels) in parts.items()
     }
@@ -281,24 +272,21 @@ def measure(network: Network, parts: Mapping[str, tuple[Tensor, Tensor]]) -> dic
         "test_accuracy": accuracies["test"],
         "train_loss": _cross_entropy(outputs["train"], F.one_hot(parts["train"][1], CLASSES).float()),
         "dead_classes": CLASSES - wins.any(1).sum(-1),
-        "norm": norm(list(network.parameters())),
+        "norm": network.norm(),
     }
 
 
 def identities(training: Examples, device: torch.device) -> dict[str, Identity]:
-    """Adam's `weight_decay` against the penalty in the loss, and against AdamW, after a few steps in double precision."""
+    """Adam's `weight_decay` against the penalty in the loss, and against AdamW: a few steps in double precision."""
     pixels, labels = (torch.from_numpy(array[:IDENTITY_ROWS]).to(device) for array in training)
     x, targets = pixels.double()[None], F.one_hot(labels, CLASSES).double()
 
     def weights(name: str) -> Tensor:
         """Of the trained network, in one row."""
-        streams = Streams([0], device)
-        network = Network(METHODS[name], False, 1, pixels.shape[1], device)
-        network.draw(streams)
-        network.double()
+        network = build(METHODS[name], False, [0], pixels.shape[1], device).double()
         optimizer = _optimizer(METHODS[name], network)
         for _ in range(IDENTITY_STEPS):
-            _step(METHODS[name], network, optimizer, x, targets, streams)
+            _step(METHODS[name], network, optimizer, x, targets, Streams([0], device))
         return torch.cat([p.detach().flatten() for p in network.parameters()])
 
     decayed = weights("adam_decay")
@@ -322,9 +310,9 @@ def printed(outcomes: pd.DataFrame, curves: pd.DataFrame, published: bool) -> li
     """The document's numbers beside the means over our seeds. Its seed is unknown, so its draws cannot be replayed."""
     numbers = []
     for method, (accuracy, loss) in PRINTED.items():
-        case = f"{method}/relu"
-        accuracies = 100 * outcomes.query("case == @case and metric == 'val_accuracy'")["value"]
-        losses = curves.query("case == @case and step == @REPORTED_STEP")["loss"]
+        own, curve = outcomes[outcomes["case"] == f"{method}/relu"], curves[curves["case"] == f"{method}/relu"]
+        accuracies = 100 * own[own["metric"] == "val_accuracy"]["value"]
+        losses = curve[curve["step"] == REPORTED_STEP]["loss"]
         for what, number, values in (
             (f"{method}: validation accuracy (%)", accuracy, accuracies),
             (f"{method}: training loss after {REPORTED_STEP} steps", loss, losses),
@@ -401,6 +389,6 @@ def _key(settings: MnistMlp, parts: Mapping[str, Examples], device: torch.device
     code = files.sha256(Path(__file__), *map(Path, ("stages/models.py", "stages/rng.py", "stages/training/streams.py")))
     digest = hashlib.sha256(json.dumps([settings.model_dump(), code, device.type, torch.__version__]).encode())
     for pixels, labels in parts.values():
-        digest.update(pixels)
-        digest.update(labels)
+        digest.update(pixels.data)
+        digest.update(labels.data)
     return digest.hexdigest()[:16]
