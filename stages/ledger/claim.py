@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from stages.config import Params
 from stages.ledger.evidence import Evidence, Measure, NotTestedError
 from stages.statistics import Side, Verdict, mean_interval, ratio_interval, verdict, verdict_of
-
-COLUMNS = ["claim", "case", "text", "unit", "seed", "value"]
 
 
 @dataclass(frozen=True)
@@ -73,53 +70,47 @@ class Claim:
     """Whether all cases must hold or any one: "some", "sometimes", "which"."""
 
 
-def judge(claim: Claim, evidence: Evidence, params: Params) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The entry of `reports/claims.json`, and the values it rests on: `claim, case, text, unit, seed, value`.
+def judge(claim: Claim, evidence: Evidence, params: Params) -> dict[str, Any]:
+    """The entry of `reports/claims.json`.
 
     A part that is not tested counts as undecided; a claim none of whose parts is tested is not tested.
     """
-    parts, values = [], [pd.DataFrame(columns=COLUMNS)]
+    parts = []
     for part in claim.parts:
         shared = {"case": part.case, "text": part.text, "figure": part.figure}
         try:
-            if isinstance(part, Same):
-                measured = same(part, evidence, params)
-            else:
-                measured, by_seed = effect(part, evidence, params)
-                own = {"claim": claim.id, "case": part.case, "text": part.text, "unit": measured["unit"]}
-                values.append(by_seed.assign(**own)[COLUMNS])
+            measured = same(part, evidence, params) if isinstance(part, Same) else effect(part, evidence, params)
         except NotTestedError as reason:
             measured = {"verdict": "not tested", "run": str(reason)}
         parts.append(shared | measured)
-    experiments = [evidence.experiments[name] for name in names(claim) if name in evidence.experiments]
     tested = any(part["verdict"] != "not tested" for part in parts)
-    entry = {
+    experiments = [evidence.experiments[name] for name in names(claim) if name in evidence.experiments and tested]
+    return {
         "id": claim.id,
         "claim": claim.claim,
         "document": claim.document,
         "section": claim.section,
         "experiment": claim.experiment,
-        "data": list(dict.fromkeys(experiment.data for experiment in experiments)) if tested else [],
+        "data": list(dict.fromkeys(experiment.data for experiment in experiments)),
         "files": [experiment.file for experiment in experiments],
         "rule": claim.rule,
         "verdict": together(parts, claim.rule) if tested else "not tested",
         "parts": parts,
     }
-    return entry, pd.concat([table for table in values if len(table)] or values)
 
 
-def effect(part: Points | Percent, evidence: Evidence, params: Params) -> tuple[dict[str, Any], pd.DataFrame]:
-    """An effect with its interval and verdict, and its value by seed."""
+def effect(part: Points | Percent, evidence: Evidence, params: Params) -> dict[str, Any]:
+    """An effect with its interval, its verdict and its value in each seed."""
     confidence = params.evaluation.confidence
     if isinstance(part, Points):
-        table = evidence.values(part.difference)
-        values, smallest = table.iloc[:, 0], params.claims.points
+        values, smallest = evidence.values(part.difference).iloc[:, 0], params.claims.points
         interval = mean_interval(values.to_numpy(), confidence)
     else:
-        table = evidence.values(part.value, part.reference)
-        values, smallest = table.iloc[:, 0] / table.iloc[:, 1] - 1, params.claims.percent
-        interval = ratio_interval(table.iloc[:, 0].to_numpy(), table.iloc[:, 1].to_numpy(), confidence)
-    found = {
+        table, smallest = evidence.values(part.value, part.reference), params.claims.percent
+        own, reference = table.iloc[:, 0], table.iloc[:, 1]
+        values = own / reference - 1
+        interval = ratio_interval(own.to_numpy(), reference.to_numpy(), confidence)
+    return {
         "side": part.side,
         "unit": "points" if isinstance(part, Points) else "percent",
         "effect": rounded(100 * interval.mean),
@@ -128,8 +119,8 @@ def effect(part: Points | Percent, evidence: Evidence, params: Params) -> tuple[
         "n": interval.n,
         "smallest": smallest,
         "verdict": verdict(interval, part.side, smallest / 100),
+        "values": {str(seed): rounded(100 * value) for seed, value in values.items()},
     }
-    return found, pd.DataFrame({"seed": table.index, "value": 100 * values.to_numpy()})
 
 
 def same(part: Same, evidence: Evidence, params: Params) -> dict[str, Any]:
@@ -166,5 +157,5 @@ def names(claim: Claim) -> list[str]:
 
 
 def rounded(value: float) -> float | None:
-    """To six digits, for the file; None for what is not finite."""
-    return float(f"{value:.6g}") if np.isfinite(value) else None
+    """To six digits and without a negative zero, for the file; None for what is not finite."""
+    return float(f"{value:.6g}") + 0.0 if np.isfinite(value) else None

@@ -17,7 +17,6 @@ from stages.errors import UserError
 DATA = Path("data")
 EVALUATION = "evaluation"
 """The benchmark of the variants, among the experiments; the others are the studies of `params.yaml`."""
-KEY = ["labels", "seed"]
 
 
 class NotTestedError(Exception):
@@ -104,18 +103,12 @@ def read(params: Params) -> Evidence:
 
 
 def _evaluation(params: Params) -> Experiment:
-    """The benchmark: cases are named `<variant>/<labels>`; to the metrics come what only claims ask for."""
+    """The benchmark: cases are named `<variant>/<labels>`; `train_error` is added to the metrics."""
     file = DATA / "evaluation/runs.parquet"
     runs = pd.read_parquet(file)
     if missing := sorted(set(params.variants) - set(runs["variant"])):
         raise UserError(f"{file} knows nothing of {', '.join(missing)}; run `dvc repro claims`")
-    runs = runs[runs["variant"].isin(params.variants)]
-    best = []
-    for variant in params.variants:
-        history = pd.read_parquet(DATA / "runs" / variant / "history.parquet", columns=[*KEY, "epoch", "val_accuracy"])
-        trained = history[history["epoch"] > 0].assign(variant=variant)
-        best.append(trained.groupby(["variant", *KEY], as_index=False).agg(max_val_accuracy=("val_accuracy", "max")))
-    runs = runs.merge(pd.concat(best), on=["variant", *KEY], validate="one_to_one")
+    runs = runs[runs["variant"].isin(params.variants)].copy()
     runs["train_error"] = 1 - runs["train_accuracy"]
     runs["case"] = runs["variant"] + "/" + runs["labels"]
     tidy = runs.drop(columns=["variant", "labels"]).melt(["case", "seed"], var_name="metric")
