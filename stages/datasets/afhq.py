@@ -15,9 +15,9 @@ from PIL import Image
 
 from stages.config import Data
 from stages.datasets import archives
-from stages.datasets.arrays import Images
+from stages.datasets.arrays import Images, Labels
 from stages.datasets.manifest import downloaded, verify
-from stages.datasets.source import Decoded, LabelSet, Source
+from stages.datasets.source import Decoded, LabelSet, Listing, Source
 from stages.datasets.transfer import fetch as fetch_files
 from stages.errors import UserError
 
@@ -100,6 +100,29 @@ def decode(data: Data, raw: Path) -> Decoded:
         f"the folder val of {clean.name}",
         CLASSES,
     )
+
+
+def listings(data: Data, raw: Path) -> dict[str, Listing]:
+    """Each archive on its own, with the labels of its folders; images are decoded when they are read."""
+    files = downloaded("afhq", raw).files
+    for name in ARCHIVES.values():
+        verify(raw / name, files[name])
+    return {label_set: _listing(raw / name) for label_set, name in ARCHIVES.items()}
+
+
+def _listing(path: Path) -> Listing:
+    members = [(member, name) for name in archives.names(path) if (member := _member(path, name))]
+    listed = sorted((member.label, member.file, name) for member, name in members if member.part == "train")
+
+    def read(positions: Labels) -> Images:
+        chosen = [listed[position][-1] for position in positions]
+        pixels = {name: _pixels(content) for name, content in archives.contents(path, set(chosen))}
+        for name, image in pixels.items():
+            if isinstance(image, str):
+                raise UserError(f"{path.name}: expected RGB images of {SIDE}x{SIDE}; {name} is {image}")
+        return np.stack([pixels[name] for name in chosen])
+
+    return Listing(np.array([label for label, *_ in listed], np.int64), CLASSES, (SIDE, SIDE, 3), read)
 
 
 class Reference:
@@ -196,4 +219,5 @@ AFHQ = Source(
     "https://arxiv.org/abs/1912.01865",
     fetch=fetch,
     decode=decode,
+    listings=listings,
 )

@@ -6,7 +6,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,15 +19,21 @@ COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Those whose output Python bounds while it unpacks."""
 
 
-def contents(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each file in the archive, in the order of the archive.
+def names(path: Path) -> list[str]:
+    """The name of each file in the archive, in the order of the archive. Raises `UserError` as `contents` does."""
+    with _opened(path) as archive:
+        return [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+
+
+def contents(path: Path, chosen: Container[str] | None = None) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file in the archive, or of those chosen by name, in the order of the archive.
 
     Raises `UserError` before the first one if the archive is no whole zip file or anything but a plain tree of files of
     bounded size; and for a damaged file when its turn comes.
     """
     with _opened(path) as archive:
         for entry in archive.infolist():
-            if not entry.is_dir():
+            if not entry.is_dir() and (chosen is None or entry.filename in chosen):
                 with archive.open(entry) as stream:
                     # With a limit, no more is unpacked than the declared size, which was checked. Asked for
                     # everything, zipfile unpacks whatever is there before it looks at the declared size.

@@ -20,11 +20,9 @@ def card(
     """Plain values for JSON; `data` is what became of the source, without duplicates and with all three label sets."""
     height, width, channels = data.images.shape[1:]
     clean = data.labels["clean"].labels
-    unverified = any(entry.from_mirror for entry in manifest.files.values())
     return {
         "source": manifest.source,
-        # The publisher states no hashes, so a mirror's files cannot be told from the real ones: the report says so.
-        "title": f"Images from a mirror, not verified to be {source.title}" if unverified else source.title,
+        "title": title(source, manifest),
         "description": source.description,
         "url": source.url,
         "licence": source.licence,
@@ -48,6 +46,12 @@ def card(
         "unreadable": [{"file": file, "reason": reason} for file, reason in data.unreadable.items()],
         "splits": splits.model_dump(),
     }
+
+
+def title(source: Source, manifest: Manifest) -> str:
+    """What the data are called wherever they are shown."""
+    # The publisher states no hashes, so a mirror's files cannot be told from the real ones: the report says so.
+    return f"Images from a mirror, not verified to be {source.title}" if manifest.from_mirror else source.title
 
 
 def _counts(labels: Labels, classes: tuple[str, ...]) -> dict[str, int]:

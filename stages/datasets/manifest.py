@@ -39,6 +39,11 @@ class Manifest:
     source: str
     files: Mapping[str, Entry]
 
+    @property
+    def from_mirror(self) -> bool:
+        """Whether any file came from a mirror."""
+        return any(entry.from_mirror for entry in self.files.values())
+
 
 def read_manifest(raw: Path) -> Manifest | None:
     """None if there is none yet."""

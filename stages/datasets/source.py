@@ -38,6 +38,18 @@ class Decoded:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """The training images of a label set in the order of torchvision's `ImageFolder`: by class, then by file name."""
+
+    labels: Labels
+    classes: tuple[str, ...]
+    image_shape: tuple[int, ...]
+    """(H, W, C)"""
+    read: Callable[[Labels], Images]
+    """The images at positions (M,) of the listing: (M, H, W, C)."""
+
+
+@dataclass(frozen=True)
 class Source:
     title: str
     description: str
@@ -50,3 +62,5 @@ class Source:
     """Put the source's files and their manifest into a folder; what is there and whole is not fetched again."""
     decode: Callable[[Data, Path], Decoded]
     """Read what `fetch` left in the folder."""
+    listings: Callable[[Data, Path], Mapping[str, Listing]] | None = None
+    """The training images of each label set, if they can be listed without decoding them all."""

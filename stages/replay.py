@@ -1,0 +1,73 @@
+"""Stage ``replay``: the seed notebook on faces, draw for draw, defects included, into ``data/replay/``."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+
+from stages import config, files
+from stages.datasets import image_folder
+from stages.datasets.card import title
+from stages.datasets.manifest import RAW, downloaded
+from stages.datasets.sources import SOURCES
+from stages.errors import stage
+
+FOLDER = Path("data/replay")
+
+
+@stage
+def main() -> None:
+    data = config.load().data
+    source, raw = SOURCES[data.source], RAW / data.source
+    manifest = downloaded(data.source, raw)
+    listings = image_folder.listings(source, data, raw)
+
+    import numpy as np
+    import torch
+
+    from stages.studies import face_notebook, outcome
+
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
+    torch.set_deterministic_debug_mode("error")
+    torch.set_num_threads(1)
+
+    clean = listings["clean"]
+    sizes = {name: len(listing.labels) for name, listing in listings.items()}
+    splits = face_notebook.draw_splits(sizes, clean.image_shape, len(clean.classes))
+    examples = {}
+    for label_set, listing in listings.items():
+        own = {name: parts for name, parts in splits.items() if face_notebook.SPLITS[name].labels == label_set}
+        positions = np.unique(np.concatenate([part for parts in own.values() for part in parts]))
+        images, labels = listing.read(positions), listing.labels[positions]
+        for name, parts in own.items():
+            train, val = (np.searchsorted(positions, part) for part in parts)
+            examples[name] = (
+                face_notebook.Examples(images[train], labels[train]),
+                face_notebook.Examples(images[val], labels[val]),
+            )
+
+    height, width, _ = clean.image_shape
+    described = outcome.Data(
+        title(source, manifest),
+        data.source == "afhq" and not manifest.from_mirror,
+        f"{source.description} {sizes['clean']:,} images of {height}×{width} pixels outside the test set.",
+    )
+    result = face_notebook.run(examples, len(clean.classes), described)
+    lines = [
+        f'"{name}": ' + json.dumps({"train": train.tolist(), "val": val.tolist()})
+        for name, (train, val) in splits.items()
+    ]
+    files.write_text(FOLDER / "splits.json", "{\n" + ",\n".join(lines) + "\n}\n")
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+    outcome.write(result, FOLDER, versions)
+    compared = [number for number in result.printed if number.comparable]
+    same = sum(number.same is True for number in compared)
+    print(
+        f"{FOLDER}: {len(result.parameters)} experiments on {described.title}; "
+        f"{same} of {len(compared)} comparable printed numbers come out to the digit"
+    )
+
+
+if __name__ == "__main__":
+    main()
