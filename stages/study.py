@@ -10,7 +10,7 @@ from stages import config
 from stages.config import Params
 from stages.errors import UserError, stage
 from stages.studies import outcome
-from stages.studies.outcome import Outcome
+from stages.studies.outcome import Data, Outcome
 
 FOLDER = Path("data/studies")
 KEPT = Path(".cache/studies")
@@ -40,6 +40,18 @@ def run(name: str, params: Params) -> Outcome:
     """Run the study of that name. Each process imports only what its study needs."""
     settings = getattr(params.studies, name)
     match name:
+        case "logistic_decay":
+            from stages.datasets import toydata
+            from stages.datasets.manifest import RAW
+            from stages.studies import logistic_decay
+
+            points = toydata.load(settings, RAW / "toydata")
+            data = Data(points.title, points.published, points.description)
+            return logistic_decay.run(settings, points.features, points.labels, data)
+        case "decay_scaling":
+            from stages.studies import decay_scaling
+
+            return decay_scaling.run(settings)
         case "mnist_mlp":
             from stages.datasets import mnist
             from stages.datasets.manifest import RAW

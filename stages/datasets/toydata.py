@@ -1,0 +1,83 @@
+"""The 100 points of seed document 000 and, for work without a network, points drawn in their place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages import rng
+from stages.config import LogisticDecay
+from stages.datasets import transfer
+from stages.datasets.arrays import Labels
+from stages.errors import UserError
+
+FILE = "toydata.txt"
+LICENCE = "not stated"
+ROWS = 100
+CLOUDS = (((-1.7, -1.6), 1.4), ((2.0, 2.2), 1.05))
+"""Mean and standard deviation of each class of the generated points: near those of the published ones."""
+
+
+@dataclass(frozen=True)
+class Points:
+    features: NDArray[np.float32]
+    """(100, 2)"""
+    labels: Labels
+    """(100,), 0 or 1"""
+    title: str
+    published: bool
+    description: str
+
+
+def load(settings: LogisticDecay, raw: Path) -> Points:
+    """The points asked for; those published are fetched into `raw` unless they are there.
+
+    Raises `UserError` if the file cannot be had or is not the right one.
+    """
+    if settings.data == "generated":
+        return generate()
+    transfer.fetch("toydata", {FILE: settings.url}, LICENCE, accept, raw)
+    features, labels = _read(raw / FILE)
+    return Points(
+        features,
+        labels,
+        "The lecture’s toy data",
+        True,
+        f"{FILE} of the lecture: {ROWS} points with two features, {labels.sum()} of them of class 1.",
+    )
+
+
+def generate() -> Points:
+    """Two Gaussian clouds of 50 points each, about as far apart as the published ones; always the same."""
+    generator = rng.generator(0, "toydata")
+    features = np.concatenate([generator.normal(mean, std, (ROWS // 2, 2)) for mean, std in CLOUDS])
+    return Points(
+        features.astype(np.float32),
+        np.repeat(np.arange(2), ROWS // 2),
+        f"{ROWS} generated points",
+        False,
+        f"Two Gaussian clouds of {ROWS // 2} points each, drawn from a seed, about as far apart as the lecture’s own; "
+        "with `studies.logistic_decay.data: published` in `params.yaml` the lecture’s own are fetched.",
+    )
+
+
+def accept(path: Path) -> None:
+    """Raise `UserError` unless the file holds 100 rows of two features and a label."""
+    _read(path)
+
+
+def _read(path: Path) -> tuple[NDArray[np.float32], Labels]:
+    try:
+        table = np.loadtxt(path, delimiter="\t", comments=None, ndmin=2, max_rows=ROWS + 1)
+    except ValueError as error:
+        raise UserError(f"{path.name} is not a table of numbers separated by tabs: {error}") from None
+    if table.shape != (ROWS, 3) or not np.isfinite(table).all() or not np.isin(table[:, 2], (0, 1)).all():
+        found = "more" if len(table) > ROWS else f"{len(table)}"
+        raise UserError(
+            f"{path.name} should hold {ROWS} rows of two features and a label that is 0 or 1; it holds {found} rows of "
+            f"{table.shape[1]} columns" + (", or other labels" if table.shape == (ROWS, 3) else "")
+        )
+    return table[:, :2].astype(np.float32), table[:, 2].astype(np.int64)
