@@ -28,6 +28,8 @@ def main() -> None:
     import numpy as np
     import torch
 
+    torch.set_deterministic_debug_mode("error")
+    torch.set_num_threads(1)
     result = run(name, params)
     versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
     outcome.write(result, FOLDER / name, versions)

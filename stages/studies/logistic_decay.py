@@ -7,7 +7,7 @@ step by step, with momentum and under Adam too; and the decay is put to use on m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,8 +116,8 @@ def split(features: NDArray[np.float32], labels: NDArray[np.int64], orders: NDAr
     """A division for each row of `orders` (R, N): its first 25 points are the test set."""
     x, y = features[orders], torch.from_numpy(labels[orders]).float()
     mean, std = x[:, TEST:].mean(1, keepdims=True), x[:, TEST:].std(1, keepdims=True)
-    x = torch.from_numpy((x - mean) / std)
-    return Splits(x[:, TEST:], y[:, TEST:], x[:, :TEST], y[:, :TEST])
+    scaled = torch.from_numpy((x - mean) / std)
+    return Splits(scaled[:, TEST:], y[:, TEST:], scaled[:, :TEST], y[:, :TEST])
 
 
 def train(
@@ -267,14 +267,13 @@ def _points(splits: Splits) -> pd.DataFrame:
 def _by_epoch(splits: Splits, way: str, path: Tensor) -> pd.DataFrame:
     """`way, epoch, cost, accuracy, w1, w2, b, norm`; cost and accuracy are of the training points."""
     costs, accuracies = measure(splits.train_x, splits.train_y, path)
-    parameters: Sequence[NDArray[np.float32]] = path[:, 0].T.numpy()
     return pd.DataFrame(
         {
             "way": way,
             "epoch": range(len(path)),
             "cost": costs[:, 0].numpy(),
             "accuracy": accuracies[:, 0].numpy(),
-            **dict(zip(("w1", "w2", "b"), parameters, strict=True)),
+            **dict(zip(("w1", "w2", "b"), path[:, 0].T.numpy(), strict=True)),
             "norm": path[:, 0].norm(dim=-1).numpy(),
         }
     )
