@@ -16,12 +16,15 @@ def main() -> None:
     import numpy as np
 
     from stages.datasets.arrays import read_pool, read_splits
-    from stages.reporting import pages, results, site
+    from stages.reporting import claims, pages, results, site
+    from stages.reporting.seeds import pages as seeds
 
     params, pool, splits = config.load(), read_pool(), read_splits()
     training = np.unique(np.concatenate([split.train for split in splits.values()]))
     found = results.read(params, pool.images, pool.labels, pool.classes, training)
-    site.publish(pages.build(found), REPORTS, pages.OWNED)
+    studied = seeds.read(params.studies.names, results.DATA)
+    ledger = claims.read(REPORTS / "claims.json")
+    site.publish(pages.build(found, studied, ledger), REPORTS, pages.OWNED)
     print(f"the report on {len(params.variants)} variants is {REPORTS / 'index.html'}")
 
 

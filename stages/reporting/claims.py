@@ -56,6 +56,11 @@ def by_document(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     return {document.number: [e for e in entries if e["document"] == document.number] for document in DOCUMENTS}
 
 
+def counts(entries: Sequence[Entry]) -> dict[str, int]:
+    """How many claims got each verdict."""
+    return {name: sum(entry["verdict"] == name for entry in entries) for name in MARKS}
+
+
 def build(entries: Sequence[Entry], drawn: Sequence[Figure], context: Mapping[str, Any]) -> dict[str, str | bytes]:
     """The page and its tables, by path in the site; `drawn` are its `figures`, which the caller draws."""
     overview, parts = overview_table(entries), {entry["id"]: parts_table(entry) for entry in entries}
@@ -65,7 +70,7 @@ def build(entries: Sequence[Entry], drawn: Sequence[Figure], context: Mapping[st
         **context,
         page="claims",
         entries=entries,
-        counts={name: sum(entry["verdict"] == name for entry in entries) for name in MARKS},
+        counts=counts(entries),
         data=list(dict.fromkeys(title for entry in entries for title in entry["data"])),
         documents={document.number: document for document in DOCUMENTS},
         overview=overview,
@@ -203,8 +208,8 @@ def _figure(data: pd.DataFrame, unit: str, kind: str) -> Figure:
     return Figure(
         f"claims-{unit}{kind}",
         f"Effects that are said {'not to matter' if kind else 'to be there'}, in {written}",
-        f"Means over seeds with their intervals, by claim and case. {reading} The axis is nearly linear inside the band and "
-        "logarithmic outside it.",
+        f"Means over seeds with their intervals, by claim and case. {reading} The axis is nearly linear inside the "
+        "band and logarithmic outside it.",
         chart,
         chart,
         data,

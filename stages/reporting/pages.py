@@ -8,16 +8,19 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from stages.config import BASELINE
 from stages.regularizers.base import Regularizer
-from stages.reporting import figures, images, site, tables
+from stages.reporting import claims, figures, images, site, tables
 from stages.reporting.comparison import METRICS, Comparison, Estimate, compare
 from stages.reporting.figures import Figure
 from stages.reporting.results import LABEL_SETS, Results
+from stages.reporting.seeds import pages as seeds
+from stages.reporting.seeds.page import Page
 
 OWNED = (
     "index.html",
@@ -60,20 +63,31 @@ class Finding:
         return len(self.better) + len(self.worse) + self.unclear
 
 
-def build(results: Results) -> dict[str, str | bytes]:
-    """All files of the site, by path."""
+def build(results: Results, studied: Mapping[Path, Page], ledger: Sequence[claims.Entry]) -> dict[str, str | bytes]:
+    """All files of the site, by path: from the results of the benchmark, the pages on the seed documents' experiments
+    by the folder of their results, and the claims."""
     comparison = compare(results.replicas, results.params.variants, results.params.evaluation.confidence)
     overview = [figures.differences(comparison), figures.memories(comparison)]
     own = {name: figures.of_variant(name, results) for name in results.params.variants}
-    drawn = [*overview, *(figure for group in own.values() for figure in group)]
+    judged = claims.figures(ledger)
+    of_seeds = [figure for page in studied.values() for figure in page.figures.values()]
+    drawn = [*overview, *(figure for group in own.values() for figure in group), *judged, *of_seeds]
     with ThreadPoolExecutor(1) as beside:
         pictures = beside.submit(figures.draw, drawn)
-        files = shared_pages(results, comparison, overview) | variant_pages(results, comparison, own) | site.assets()
+        files = {
+            **shared_pages(results, comparison, overview, claims.counts(ledger)),
+            **variant_pages(results, comparison, own),
+            **claims.build(ledger, judged, shared_context(results)),
+            **seeds.build(studied, claims.by_document(ledger)),
+            **site.assets(),
+        }
     files |= {f"figures/{figure.name}.csv": figure.csv for figure in drawn}
     return files | {f"figures/{figure.name}.svg": svg for figure, svg in zip(drawn, pictures.result(), strict=True)}
 
 
-def shared_pages(results: Results, comparison: Comparison, overview: Sequence[Figure]) -> dict[str, str | bytes]:
+def shared_pages(
+    results: Results, comparison: Comparison, overview: Sequence[Figure], verdicts: Mapping[str, int]
+) -> dict[str, str | bytes]:
     """The pages on all variants together, with their tables and the sample images."""
     confidence = results.params.evaluation.confidence
     headline, memory = tables.headline(comparison, confidence), tables.memorization(comparison, confidence)
@@ -86,6 +100,7 @@ def shared_pages(results: Results, comparison: Comparison, overview: Sequence[Fi
         "headline": headline,
         "memory": memory,
         "figures": overview,
+        "verdicts": verdicts,
         "counts": counts,
         "sets": sets,
         "sheets": sheets,
