@@ -38,7 +38,8 @@ def mean_interval(values: np.ndarray, confidence: float) -> Interval:
     n, mean = len(values), float(values.mean())
     if n < 2:
         return Interval(mean, np.nan, np.nan, n)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    with np.errstate(invalid="ignore"):  # an infinite value has no spread, and the interval is NaN
+        half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
     return Interval(mean, mean - half, mean + half, n)
 
 

@@ -16,7 +16,8 @@ from sklearn.metrics import f1_score
 from stages.config import LABEL_SETS
 from stages.datasets.arrays import read_pool, read_splits
 from stages.datasets.test_set import read_test
-from stages.evaluate import negative_log_likelihood
+from stages.evaluate import fast_gradient_sign, negative_log_likelihood
+from stages.models import Network
 from tests import small
 
 
@@ -117,6 +118,57 @@ def test_metrics_are_the_means_over_seeds(project: Path, runs: pd.DataFrame) -> 
     for (variant, labels), mean in means.items():
         assert metrics[variant][labels]["test_accuracy"] == pytest.approx(mean, abs=1e-6)
     assert metrics["none"]["clean"]["accuracy_on_wrong_given"] is None
+
+
+def linear_network(weight: list[list[float]], bias: list[float]) -> Network:
+    """A network without hidden layers, its inputs the pixels of a row."""
+    network = Network(1, len(weight[0]), (), len(weight), F.relu, (), torch.device("cpu"))
+    network.load_state_dict({"fc1.weight": torch.tensor([weight]), "fc1.bias": torch.tensor([bias])})
+    return network
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_an_attack_on_a_linear_network_takes_the_sum_of_weights_off_the_margin(scale: float) -> None:
+    # However sure the network is: the probability of the true class rounds to one under the larger scale.
+    weight = [[0.5 * scale, -1.0 * scale, 0.0], [-0.5 * scale, 2.0 * scale, 0.0]]
+    network = linear_network(weight, [0.0, 0.0])
+    images = torch.tensor([0.3, -0.4, 0.1]).view(1, 1, 1, 1, 3)
+    moved = fast_gradient_sign(network, images, torch.tensor([[0]]), 0.25)
+    assert torch.allclose(moved.flatten(), torch.tensor([0.3 - 0.25, -0.4 + 0.25, 0.1]))
+    with torch.no_grad():
+        before, after = (logits[0, 0, 0] - logits[0, 0, 1] for logits in (network(images), network(moved)))
+    assert (before - after).item() == pytest.approx(0.25 * scale * (1.0 + 3.0), rel=1e-5)
+
+
+def test_an_attack_stays_between_black_and_white() -> None:
+    network = linear_network([[1.0, -1.0], [0.0, 0.0]], [0.0, 0.0])
+    images = torch.tensor([-0.9, 1.0]).view(1, 1, 1, 1, 2)
+    moved = fast_gradient_sign(network, images, torch.tensor([[0]]), 0.5)
+    assert moved.flatten().tolist() == [-1.0, 1.0]
+
+
+def test_an_attack_goes_up_the_gradient_of_the_loss(project: Path, runs: pd.DataFrame) -> None:
+    weights = load_file(project / "data/runs/none/weights.safetensors")
+    test = read_test(project / "data/test.npz")
+    labels = torch.from_numpy(test.labels)
+    epsilon = small.params()["evaluation"]["fgsm_epsilon"]
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        for layer in (1, 2, 3):
+            prefix = f"clean/0/fc{layer}"
+            x = F.linear(x, weights[f"{prefix}.weight"].double(), weights[f"{prefix}.bias"].double())
+            x = x.relu() if layer < 3 else x
+        return x
+
+    x = (torch.from_numpy(test.images).flatten(1).double() / 127.5 - 1).requires_grad_()
+    F.cross_entropy(logits(x), labels, reduction="sum").backward()
+    assert x.grad is not None
+    attacked = (x + 2 * epsilon * x.grad.sign()).clamp(-1, 1)
+    expected = (logits(attacked).argmax(1) == labels).double().mean().item()
+    row = runs.loc[("none", "clean", 0)]
+    assert row["fgsm_accuracy"] == pytest.approx(expected, abs=1.5 / len(labels))  # single precision, one tie at most
+    assert row["fgsm_drop"] == pytest.approx(row["test_accuracy"] - row["fgsm_accuracy"])
+    assert (runs["fgsm_drop"].groupby("variant").mean() > 0).all()
 
 
 def test_the_likelihood_of_knowing_nothing() -> None:

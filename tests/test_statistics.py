@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from stages.statistics import expected_calibration_error, mean_interval, paired_interval
+from stages.statistics import (
+    Interval,
+    Side,
+    Verdict,
+    expected_calibration_error,
+    mean_interval,
+    paired_interval,
+    ratio_interval,
+    verdict,
+    verdict_of,
+)
 
 
 def test_the_paired_interval_is_scipys() -> None:
@@ -41,6 +51,70 @@ def test_one_value_has_no_interval() -> None:
     assert interval.mean == 0.5
     assert np.isnan([interval.low, interval.high]).all()
     assert not interval.excludes_zero
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "greater", "less", "negligible", "not_less"),
+    [
+        (1.5, 2.0, "holds", "fails", "fails", "holds"),
+        (1.0, 2.0, "holds", "fails", "fails", "holds"),  # an effect of just the smallest that matters does matter
+        (0.5, 2.0, "undecided", "fails", "undecided", "holds"),
+        (-0.5, 2.0, "undecided", "undecided", "undecided", "holds"),
+        (-0.9, 0.9, "fails", "fails", "holds", "holds"),
+        (0.1, 0.9, "fails", "fails", "holds", "holds"),
+        (0.0, 0.0, "fails", "fails", "holds", "holds"),
+        (-2.0, -0.5, "fails", "undecided", "undecided", "undecided"),
+        (-2.0, 0.5, "undecided", "undecided", "undecided", "undecided"),
+        (-3.0, -1.0, "fails", "holds", "fails", "fails"),
+        (-3.0, 3.0, "undecided", "undecided", "undecided", "undecided"),
+        (np.nan, np.nan, "undecided", "undecided", "undecided", "undecided"),
+    ],
+)
+def test_verdicts_of_made_up_intervals(
+    low: float, high: float, greater: Verdict, less: Verdict, negligible: Verdict, not_less: Verdict
+) -> None:
+    interval = Interval((low + high) / 2, low, high, 10)
+    expected: dict[Side, Verdict] = {
+        "greater": greater,
+        "less": less,
+        "negligible": negligible,
+        "not less": not_less,
+    }
+    assert {side: verdict(interval, side, 1.0) for side in expected} == expected
+
+
+@given(st.floats(-5, 5), st.floats(0, 5), st.floats(0.1, 3))
+def test_opposite_claims_never_both_hold(low: float, width: float, smallest: float) -> None:
+    interval = Interval(low + width / 2, low, low + width, 10)
+    turned = Interval(-interval.mean, -interval.high, -interval.low, 10)
+    assert verdict(interval, "less", smallest) == verdict(turned, "greater", smallest)
+    sides: tuple[Side, ...] = ("greater", "less", "negligible")
+    assert sum(verdict(interval, side, smallest) == "holds" for side in sides) <= 1
+
+
+def test_a_claim_of_several_parts() -> None:
+    assert verdict_of(["holds", "holds"], "all") == "holds"
+    assert verdict_of(["holds", "undecided"], "all") == "undecided"
+    assert verdict_of(["undecided", "fails"], "all") == "fails"
+    assert verdict_of(["fails", "holds"], "any") == "holds"
+    assert verdict_of(["fails", "undecided"], "any") == "undecided"
+    assert verdict_of(["fails", "fails"], "any") == "fails"
+
+
+def test_a_relative_difference_is_that_of_the_geometric_mean() -> None:
+    values, reference = np.array([2.0, 0.5, 3.0]), np.array([1.0, 1.0, 1.0])
+    interval = ratio_interval(values, reference, 0.95)
+    assert interval.mean == pytest.approx(stats.gmean(values) - 1)
+    # Halving undoes doubling, and the ratio of the turned fraction is the inverse.
+    assert ratio_interval(np.array([2.0, 0.5]), np.ones(2), 0.95).mean == pytest.approx(0)
+    turned = ratio_interval(reference, values, 0.95)
+    assert 1 + turned.low == pytest.approx(1 / (1 + interval.high))
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0])
+def test_a_ratio_needs_positive_values(bad: float) -> None:
+    interval = ratio_interval(np.array([1.0, bad]), np.ones(2), 0.95)
+    assert not np.isfinite([interval.low, interval.high]).any()
 
 
 def test_unpaired_values_are_refused() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from stages.config import BASELINE
 from stages.ledger.claim import Claim, Percent, Points, Same
 from stages.ledger.evidence import EVALUATION, Measure, Outcome
@@ -23,6 +25,11 @@ LABELS = {"clean": "clean labels", "partly_random": "partly random labels", "ran
 UNTUNED = "Strengths are those of `params.yaml`, not tuned."
 
 ACCURACY_FIGURE = "index.html#differences"
+ADAM: tuple[tuple[str, str, str, Literal["same", "differs"]], ...] = (
+    ("Adam", "penalty in the loss against Adam’s `weight_decay`", "adam_decay_is_l2", "same"),
+    ("AdamW", "Adam’s `weight_decay` against AdamW’s", "adamw_differs", "differs"),
+)
+"""What two studies hold against each other."""
 MNIST_FIGURE = "seeds/mnist_mlp.html#mnist_mlp-accuracy"
 
 
@@ -61,10 +68,17 @@ CLAIMS = (
         experiment="Logistic regression trained both ways; weights and bias are compared after every epoch.",
         parts=[
             Same(
-                "logistic regression",
+                "plain",
                 "weights and bias of the two ways over all epochs",
                 "logistic_decay",
                 "decay_is_l2_under_sgd",
+                "seeds/logistic_decay.html#identities",
+            ),
+            Same(
+                "with momentum",
+                "weights and bias of the two ways over all epochs, with momentum",
+                "logistic_decay",
+                "decay_is_l2_with_momentum",
                 "seeds/logistic_decay.html#identities",
             ),
         ],
@@ -118,20 +132,15 @@ CLAIMS = (
         "`weight_decay` and AdamW’s, of one strength and from the same weights, are held against each other.",
         parts=[
             Same(
-                "Adam",
-                "penalty in the loss against Adam’s `weight_decay`",
-                "mnist_mlp",
-                "adam_decay_is_l2",
-                "seeds/mnist_mlp.html#identities",
-            ),
-            Same(
-                "AdamW",
-                "Adam’s `weight_decay` against AdamW’s",
-                "mnist_mlp",
-                "adamw_differs",
-                "seeds/mnist_mlp.html#identities",
-                expected="differs",
-            ),
+                f"{name}, {model}",
+                text,
+                study,
+                identity,
+                f"seeds/{study}.html#identities",
+                expected,
+            )
+            for study, model in (("mnist_mlp", "network"), ("logistic_decay", "logistic regression"))
+            for name, text, identity, expected in ADAM
         ],
     ),
     Claim(

@@ -1,0 +1,74 @@
+"""The stage `claims`: a ledger of every claim, whatever has been run, the same from the same results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from stages import claims, config
+from stages.ledger.entries import CLAIMS
+from tests.test_ledger import write_benchmark
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with parameters that name one study and a benchmark that has run."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["studies"] = {"decay_scaling": content["studies"]["decay_scaling"]}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    write_benchmark(tmp_path, config.load(tmp_path / "params.yaml"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_study(project: Path, deviations: dict[str, float]) -> None:
+    folder = project / "data/studies/decay_scaling"
+    folder.mkdir(parents=True)
+    record = {
+        "data": {"title": "Some flowers", "published": False, "description": ""},
+        "identities": {name: {"text": "", "deviation": deviation} for name, deviation in deviations.items()},
+    }
+    (folder / "record.json").write_text(json.dumps(record))
+    table = [{"case": "a", "seed": 0, "metric": "m", "value": 1.0}]
+    pd.DataFrame(table).to_parquet(folder / "outcomes.parquet", index=False)
+
+
+def ledger() -> dict[str, dict[str, Any]]:
+    return {entry["id"]: entry for entry in json.loads(Path("reports/claims.json").read_text())}
+
+
+DEVIATIONS = {"decay_not_divided": 1e-15, "divided_differs": 0.3, "bias_is_decayed": 1e-15}
+
+
+def test_every_claim_is_in_the_ledger_with_the_data_it_was_tested_on(project: Path) -> None:
+    write_study(project, DEVIATIONS)
+    claims.main()
+    entries = ledger()
+    assert list(entries) == [claim.id for claim in CLAIMS]
+    assert entries["decay-not-divided"]["verdict"] == "holds"
+    assert entries["decay-not-divided"]["data"] == ["Some flowers"]
+    assert entries["augmentation-helps"]["data"] == ["Generated"]
+    assert entries["lambda-plateau"]["verdict"] == "not tested"
+
+
+def test_a_second_run_gives_the_same_bytes(project: Path) -> None:
+    write_study(project, DEVIATIONS)
+    claims.main()
+    first = Path("reports/claims.json").read_bytes()
+    claims.main()
+    assert Path("reports/claims.json").read_bytes() == first
+
+
+def test_a_study_that_has_not_run_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        claims.main()
+    assert ended.value.code == 1
+    assert "decay_scaling" in capsys.readouterr().err
+    assert not Path("reports/claims.json").exists()
