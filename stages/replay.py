@@ -53,7 +53,7 @@ def main() -> None:
         data.source == "afhq" and not manifest.from_mirror,
         f"{source.description} {sizes['clean']:,} images of {height}×{width} pixels outside the test set.",
     )
-    result = face_notebook.run(examples, len(clean.classes), described)
+    result = face_notebook.run(examples, len(clean.classes), described, face_notebook.EXPERIMENTS)
     lines = [
         f'"{name}": ' + json.dumps({"train": train.tolist(), "val": val.tolist()})
         for name, (train, val) in splits.items()

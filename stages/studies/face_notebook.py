@@ -167,9 +167,9 @@ def run(
     splits: Mapping[str, tuple[Examples, Examples]],
     classes: int,
     data: Data,
-    experiments: Mapping[str, Experiment] = EXPERIMENTS,
+    experiments: Mapping[str, Experiment],
 ) -> Outcome:
-    """All experiments on the images of the splits, side by side on all cores."""
+    """Experiments on the images of the splits, to train and to validate on, side by side on all cores."""
 
     def replay(experiment: Experiment) -> Replayed:
         return train(experiment, splits[experiment.train][0], splits[experiment.val][1], classes)
@@ -208,7 +208,7 @@ def train(experiment: Experiment, training: Examples, validation: Examples, clas
     val_pictures, val_y = _tensors(validation)
     val_x = val_pictures.flatten(1)
     parameters = draw_weights(architecture, x.shape[1], classes, generator)
-    before = {name: value.norm().item() for name, value in parameters.items()}
+    before = {name: float(_norm(value)) for name, value in parameters.items()}
     for value in parameters.values():
         value.requires_grad_()
     layers = list(zip(*[iter(parameters.values())] * 2, strict=True))
@@ -246,7 +246,7 @@ def train(experiment: Experiment, training: Examples, validation: Examples, clas
         with torch.no_grad():
             train_acc, train_loss = measure(measured)
             val_acc, val_loss = measure([(forward(architecture, layers, val_x), val_y)])
-            norm = sum(value.norm() ** 2 for value in parameters.values()) ** 0.5
+            norm = sum(_norm(value) ** 2 for value in parameters.values()) ** 0.5
         if experiment.patience is not None:
             if val_acc > best:
                 best, waited = val_acc, 0
@@ -260,7 +260,7 @@ def train(experiment: Experiment, training: Examples, validation: Examples, clas
     return Replayed(
         pd.DataFrame(rows, columns=["epoch", "train_acc", "val_acc", "param_norm", "train_loss", "val_loss"]),
         pd.DataFrame(
-            {"layer": name, "before": before[name], "after": value.detach().norm().item()}
+            {"layer": name, "before": before[name], "after": float(_norm(value.detach()))}
             for name, value in after.items()
         ),
     )
@@ -312,6 +312,11 @@ def _tensors(examples: Examples) -> tuple[Tensor, Tensor]:
     """Images float32 (N, C, H, W) from -1 to 1, rounded as torchvision's ToTensor and Normalize do, and labels."""
     images = torch.from_numpy(examples.images).permute(0, 3, 1, 2).contiguous()
     return images.float().div(255).sub_(0.5).div_(0.5), torch.from_numpy(examples.labels)
+
+
+def _norm(value: Tensor) -> Tensor:
+    """The Frobenius norm, summed in the notebook's order, on which its last three bits depend."""
+    return value.contiguous().norm()
 
 
 def _figures(name: str, one: Replayed) -> Iterator[dict[str, Any]]:
