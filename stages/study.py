@@ -63,6 +63,14 @@ def run(name: str, params: Params) -> Outcome:
             device = find_device(params.training.device)
             parts = mnist.load(settings, RAW / "mnist")
             return mnist_mlp.run(settings, parts, mnist.ORIGINS[settings.data], device, KEPT / name)
+        case "toy_dropout":
+            from stages.studies import toy_dropout
+
+            return toy_dropout.run(settings)
+        case "linear_decay":
+            from stages.studies import linear_decay
+
+            return linear_decay.run(settings)
     raise NotImplementedError(name)
 
 

@@ -1,0 +1,201 @@
+"""Net and NetDropout on ten noisy points of a line: the toy part of seed document 001, section 2.
+
+The notebook's two runs (seed 2021) are replayed draw for draw. Further seeds draw their own points, initial weights
+and masks; there Net and NetDropout start from the same weights, in the notebook they do not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, pairwise
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from stages.config import ToyDropout
+from stages.models import Linear
+from stages.studies.outcome import Data, Outcome, Printed
+from stages.training.replicas import find_device
+from stages.training.streams import Streams
+
+NOTEBOOK_SEED, NOTEBOOK_STEPS = 2021, 10_000
+POINTS, TEST_POINTS = 10, 40
+UNITS = (1, 300, 500, 1)
+DROPOUT = {"Net": (0.0, 0.0), "NetDropout": (0.4, 0.2)}
+"""The networks, by the shares of units that they drop before each activation."""
+NEGATIVE_SLOPE = 0.01
+LR = 1e-4
+MEASURE_EVERY, PREDICT_EVERY = 100, 500
+"""Steps of Adam between measurements of losses and norm, and between predictions kept."""
+STACK = 5
+"""Replicas that train together. Fewer lose time to the overhead of operations, more to the memory."""
+CPU = torch.device("cpu")
+
+
+class Draws(Streams):
+    """Streams of their own for all seeds but the notebook's, which draws everything from one generator."""
+
+    def __init__(self, seeds: Sequence[int]):
+        super().__init__(seeds, CPU)
+        self.notebook = torch.Generator().manual_seed(NOTEBOOK_SEED)
+
+    def generator(self, replica: int, purpose: str) -> torch.Generator:
+        return self.notebook if self.seeds[replica] == NOTEBOOK_SEED else super().generator(replica, purpose)
+
+    def points(self) -> tuple[Tensor, Tensor]:
+        """Inputs and noisy targets, each (R, 10, 1)."""
+        replicas = range(len(self.seeds))
+        x = torch.stack([torch.rand(POINTS, 1, generator=self.generator(r, "points")) for r in replicas])
+        noise = torch.stack([torch.randn(POINTS, 1, generator=self.generator(r, "noise")) for r in replicas])
+        return x, 2 * x + 2 * noise
+
+    def masks(self, layer: int, p: float) -> Tensor:
+        """What multiplies the units (R, 10, units) of a hidden layer: 0 for those dropped, 1 / (1 - p) for the rest."""
+        # In double precision these are the draws of torch's dropout.
+        draws = [
+            torch.rand(POINTS, UNITS[layer], dtype=torch.float64, generator=self.generator(r, f"dropout.{layer}"))
+            for r in range(len(self.seeds))
+        ]
+        return (torch.stack(draws) < 1 - p).float() / (1 - p)
+
+
+class Network:
+    """R networks with leaky ReLU. Their gradient is written out: autograd would take twice the time here."""
+
+    def __init__(self, draws: Draws):
+        layers = [Linear(len(draws.seeds), fan_in, fan_out, CPU) for fan_in, fan_out in pairwise(UNITS)]
+        for replica in range(len(draws.seeds)):
+            for layer in layers:
+                layer.draw(replica, draws.generator(replica, "init"))
+        self.weights = [layer.weight.detach().mT.contiguous() for layer in layers]
+        self.biases = [layer.bias.detach()[:, None].contiguous() for layer in layers]
+        for parameter in self.parameters:
+            parameter.grad = torch.zeros_like(parameter)
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        return [*self.weights, *self.biases]
+
+    def norm(self) -> Tensor:
+        """Square root of the sum of squares over all parameters (R,)."""
+        return torch.stack([p.square().flatten(1).sum(1) for p in self.parameters]).sum(0).sqrt()
+
+    def forward(self, x: Tensor, masks: Sequence[Tensor | float] = (1.0, 1.0)) -> tuple[list[Tensor], list[Tensor]]:
+        """For x (R, N, 1): every layer's input, the network's output last; and the hidden units' derivatives."""
+        values, slopes = [x], []
+        for weight, bias, mask in zip(self.weights, self.biases, masks, strict=False):
+            z = torch.baddbmm(bias, values[-1], weight)
+            slopes.append(torch.where(z > 0, 1.0, NEGATIVE_SLOPE) * mask)
+            values.append(z * slopes[-1])
+        return [*values, torch.baddbmm(self.biases[-1], values[-1], self.weights[-1])], slopes
+
+    def differentiate(self, x: Tensor, y: Tensor, masks: Sequence[Tensor | float]) -> None:
+        """Set the gradient of each replica's mean squared error."""
+        (*values, predicted), slopes = self.forward(x, masks)
+        delta = (predicted - y) * (2 / y.shape[1])
+        for layer in reversed(range(len(self.weights))):
+            torch.bmm(values[layer].mT, delta, out=self.weights[layer].grad)
+            torch.sum(delta, 1, keepdim=True, out=self.biases[layer].grad)
+            if layer:
+                delta = torch.bmm(delta, self.weights[layer].mT) * slopes[layer - 1]
+
+
+def run(settings: ToyDropout) -> Outcome:
+    """Train both networks on the notebook's points and on those of `settings.seeds` seeds."""
+    find_device("cpu")
+    seeds = (NOTEBOOK_SEED, *range(settings.seeds))
+    stacks = [(case, seeds[i : i + STACK]) for i in range(0, len(seeds), STACK) for case in DROPOUT]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        trained = list(pool.map(lambda stack: train(stack[0], stack[1], settings.steps), stacks))
+    curves, predictions = (pd.DataFrame(list(chain(*tables))) for tables in zip(*trained, strict=True))
+    points = [table.flatten().tolist() for table in Draws(seeds).points()]
+    final = curves[curves["step"] == settings.steps].drop(columns="step")
+    return Outcome(
+        Data(
+            "10 generated points",
+            published=True,
+            description="Ten points of the line y = 2x with noise of standard deviation 2, drawn anew for each seed; "
+            f"seed {NOTEBOOK_SEED} draws those of the notebook. The {TEST_POINTS} test points are of the line itself.",
+        ),
+        settings.model_dump(),
+        final.melt(["case", "seed"], var_name="metric").sort_values(["case", "seed", "metric"], ignore_index=True),
+        printed=printed(curves, settings.steps),
+        tables={
+            "curves": curves,
+            "predictions": predictions,
+            "points": pd.DataFrame({"seed": [s for s in seeds for _ in range(POINTS)], "x": points[0], "y": points[1]}),
+        },
+    )
+
+
+Rows = list[dict[str, float | str]]
+
+
+@torch.no_grad()
+def train(case: str, seeds: Sequence[int], steps: int) -> tuple[Rows, Rows]:
+    """Adam on the mean squared error of all ten points at once.
+
+    Returns the rows `case, seed, step, train_loss, test_loss, norm`, whose losses are without dropped units, and
+    `case, seed, step, x, y` of the predictions.
+    """
+    torch.set_flush_denormal(True)  # per thread: a converged network slows down without it
+    draws = Draws(seeds)
+    x, y = draws.points()
+    if case == "NetDropout":
+        draws.notebook.manual_seed(NOTEBOOK_SEED)  # the notebook sets it again, before this network only
+    network = Network(draws)
+    optimizer = torch.optim.Adam(network.parameters, lr=LR, fused=True)
+    x_test = torch.linspace(0, 1, TEST_POINTS).reshape(1, -1, 1).expand(len(seeds), -1, -1)
+    curves: Rows = []
+    predictions: Rows = []
+    for step in range(steps + 1):
+        if step % MEASURE_EVERY == 0:
+            fitted, predicted = network.forward(x)[0][-1], network.forward(x_test)[0][-1]
+            losses = {"train_loss": squared_error(fitted, y), "test_loss": squared_error(predicted, 2 * x_test)}
+            curves += rows(case, seeds, step, norm=network.norm(), **losses)
+            if step % PREDICT_EVERY == 0:
+                for point in range(TEST_POINTS):
+                    predictions += rows(case, seeds, step, x=x_test[:, point, 0], y=predicted[:, point, 0])
+        if step < steps:
+            network.differentiate(x, y, [draws.masks(i, p) if p else 1.0 for i, p in enumerate(DROPOUT[case], 1)])
+            optimizer.step()
+    return curves, predictions
+
+
+def squared_error(predicted: Tensor, y: Tensor) -> Tensor:
+    """Mean squared error (R,) of predictions (R, N, 1)."""
+    return (predicted - y).square().mean((1, 2))
+
+
+def rows(case: str, seeds: Sequence[int], step: int, **values: Tensor) -> Iterator[dict[str, float | str]]:
+    """A row for each seed, from values (R,)."""
+    for replica, seed in enumerate(seeds):
+        yield {"case": case, "seed": seed, "step": step, **{name: float(v[replica]) for name, v in values.items()}}
+
+
+def printed(curves: pd.DataFrame, steps: int) -> list[Printed]:
+    """What can be read off the notebook's plots, beside ours."""
+    own = curves[curves["seed"] == NOTEBOOK_SEED].set_index(["case", "step"])
+    masks = "which units are dropped depends on the build of PyTorch and the processor it ran on"
+    rounding = "training amplifies rounding until it moves the third digit"
+    plots = [
+        ("Net", 0, "norm", "norm at the start", "19.5", ""),
+        ("Net", steps, "test_loss", "test loss at the end", "6.7", ""),
+        ("Net", steps, "norm", "norm at the end", "32.9", rounding),
+        ("NetDropout", 0, "norm", "norm at the start", "19.5", ""),
+        ("NetDropout", steps, "test_loss", "test loss at the end", "5.7", masks),
+        ("NetDropout", steps, "norm", "norm at the end", "31.5", masks),
+    ]
+    return [
+        Printed(
+            f"{case}, {what}",
+            value,
+            float(own.loc[(case, step), metric]),  # type: ignore[arg-type]
+            comparable=not why and step in (0, NOTEBOOK_STEPS),
+            note="; ".join(["read off a plot", *[why] * bool(why)]),
+        )
+        for case, step, metric, what, value, why in plots
+    ]
