@@ -152,7 +152,7 @@ def found_cell(part: Entry, key: str = "") -> Cell:
         return Cell("–")
     unit, decimals = UNITS[part["unit"]]
     if key:
-        return Cell(f"{part[key]:g} {unit}")
+        return Cell(f"{part[key]:g} {unit.removesuffix('s') if part[key] == 1 else unit}")
     if part["effect"] is None:
         return Cell("not finite", f"n = {part['n']}")
     interval = f"{span(part['low'], part['high'], decimals)}, " if part["low"] is not None else ""
