@@ -25,7 +25,7 @@ from tests import faces, notebook
 DATA = Data("generated pictures", False, "For a test.")
 SHAPE = (5, 7, 3)
 COUNT = 360
-EPOCHS = 3
+EPOCHS = 2
 RATES = ("lr_0.0005", "lr_0.001", "lr_0.005")
 
 Splits = dict[str, tuple[Examples, Examples]]

@@ -1,0 +1,100 @@
+"""The stage `replay`, from archives to tables."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from stages import download, replay
+from stages.config import PARAMS
+from stages.datasets import afhq
+from stages.studies import face_notebook
+from tests import faces, notebook
+
+COUNT = 363
+ONE_OF_EACH_SPLIT = ("unregularized", "l2", "augmented", "memorize_partly_random", "memorize_random")
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = {name: replace(one, epochs=1) for name, one in face_notebook.EXPERIMENTS.items()}
+    monkeypatch.setattr(face_notebook, "EXPERIMENTS", short)
+
+
+@pytest.fixture
+def enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def project(source: str) -> None:
+        params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+        params["data"]["source"] = source
+        monkeypatch.chdir(tmp_path)
+        PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+        download.main()
+
+    return project
+
+
+@pytest.fixture
+def unpacked(enter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Path]:
+    """A project on generated archives; their folders, unpacked, by label set."""
+    folders = faces.write(tmp_path / "unpacked", COUNT)
+    faces.pack(tmp_path / "unpacked", tmp_path / "mirror")
+    counts = {"train": dict.fromkeys(faces.CLASSES, COUNT // 3), "val": dict.fromkeys(faces.CLASSES, 1)}
+    monkeypatch.setattr(afhq, "COUNTS", counts)
+    monkeypatch.setenv("REGBENCH_MIRROR", str(tmp_path / "mirror"))
+    enter("afhq")
+    return folders
+
+
+def test_archives_give_the_curves_that_their_folders_give(unpacked: Mapping[str, Path]) -> None:
+    replay.main()
+    curves = pd.read_parquet(replay.FOLDER / "curves.parquet").set_index("experiment")
+    assert list(curves.index) == list(face_notebook.EXPERIMENTS)
+    for experiment in notebook.experiments(unpacked, workers=0):
+        if experiment.name in ONE_OF_EACH_SPLIT:
+            train_acc, val_acc, param_norm = next(notebook.main(experiment, 1))
+            replayed = curves.loc[experiment.name]
+            assert (replayed["train_acc"], replayed["val_acc"]) == (train_acc, val_acc)
+            assert replayed["param_norm"] == pytest.approx(param_norm, rel=1e-6)
+
+
+def test_what_came_from_a_mirror_is_compared_with_nothing_printed(unpacked: Mapping[str, Path]) -> None:
+    replay.main()
+    record = json.loads((replay.FOLDER / "record.json").read_text())
+    assert record["data"]["title"] == "Images from a mirror, not verified to be Animal Faces (AFHQ)"
+    assert not record["data"]["published"]
+    compared = {number["what"]: number["comparable"] for number in record["printed"] if number["printed"] != "7.3810"}
+    assert [what for what, comparable in compared.items() if "accuracy" in what and comparable] == []
+    assert sum("accuracy" in what for what in compared) == 4
+
+
+def test_digits_have_tables_of_every_experiment_the_same_every_time(enter) -> None:
+    enter("digits")
+    replay.main()
+    first = {path.name: path.read_bytes() for path in replay.FOLDER.iterdir()}
+    outcomes = pd.read_parquet(replay.FOLDER / "outcomes.parquet")
+    layers = pd.read_parquet(replay.FOLDER / "layers.parquet")
+    assert set(outcomes["case"]) == set(layers["experiment"]) == set(face_notebook.EXPERIMENTS)
+    assert outcomes["value"][outcomes["metric"].str.endswith("_acc")].between(0, 1).all()
+    assert not outcomes.duplicated(["case", "seed", "metric"]).any()
+    splits = json.loads((replay.FOLDER / "splits.json").read_text())
+    assert [len(splits[name]["train"]) for name in ("base", "reg", "pure", "aug")] == [100, 30, 250, 250]
+    shutil.rmtree(replay.FOLDER)
+    replay.main()
+    assert {path.name: path.read_bytes() for path in replay.FOLDER.iterdir()} == first
+
+
+def test_a_pool_that_is_too_small_is_named(
+    unpacked: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(face_notebook, "SMALLEST", COUNT + 1)
+    with pytest.raises(SystemExit):
+        replay.main()
+    assert f"splits {COUNT + 1} images" in capsys.readouterr().err
+    assert not replay.FOLDER.exists()
