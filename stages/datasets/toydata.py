@@ -74,10 +74,13 @@ def _read(path: Path) -> tuple[NDArray[np.float32], Labels]:
         table = np.loadtxt(path, delimiter="\t", comments=None, ndmin=2, max_rows=ROWS + 1)
     except ValueError as error:
         raise UserError(f"{path.name} is not a table of numbers separated by tabs: {error}") from None
-    if table.shape != (ROWS, 3) or not np.isfinite(table).all() or not np.isin(table[:, 2], (0, 1)).all():
-        found = "more" if len(table) > ROWS else f"{len(table)}"
-        raise UserError(
-            f"{path.name} should hold {ROWS} rows of two features and a label that is 0 or 1; it holds {found} rows of "
-            f"{table.shape[1]} columns" + (", or other labels" if table.shape == (ROWS, 3) else "")
-        )
+    wrong = ""
+    if table.shape != (ROWS, 3):
+        wrong = f"{'more' if len(table) > ROWS else len(table)} rows of {table.shape[1]} columns"
+    elif not np.isfinite(table).all():
+        wrong = "what is not a number"
+    elif not np.isin(table[:, 2], (0, 1)).all():
+        wrong = "other labels"
+    if wrong:
+        raise UserError(f"{path.name} should hold {ROWS} rows of two features and a label, 0 or 1; it holds {wrong}")
     return table[:, :2].astype(np.float32), table[:, 2].astype(np.int64)

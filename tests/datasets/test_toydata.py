@@ -1,0 +1,76 @@
+"""The toy data: generated ones are what they say, published ones come from a mirror and are looked into."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from stages.config import LogisticDecay
+from stages.datasets import toydata
+from stages.errors import UserError
+
+PUBLISHED = LogisticDecay(data="published", url="published nowhere/toydata.txt")
+GENERATED = LogisticDecay(data="generated", url=PUBLISHED.url)
+ROW = "0.5\t-1.25\t1\n"
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """Call it with the text of the file that the mirror holds."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    monkeypatch.setenv("REGBENCH_MIRROR", str(folder))
+    return (folder / toydata.FILE).write_text
+
+
+def test_generated_points_are_two_clouds_and_say_so(tmp_path):
+    points = toydata.load(GENERATED, tmp_path / "raw")
+    assert points.features.shape == (100, 2)
+    assert np.bincount(points.labels).tolist() == [50, 50]
+    assert "generated" in points.title
+    assert not points.published
+    assert not (tmp_path / "raw").exists()
+    for label, (mean, std) in enumerate(toydata.CLOUDS):
+        cloud = points.features[points.labels == label]
+        np.testing.assert_allclose(cloud.mean(0), mean, atol=4 * std / np.sqrt(50))
+        np.testing.assert_allclose(cloud.std(0), std, rtol=0.4)
+
+
+def test_generated_points_are_the_same_each_time():
+    np.testing.assert_array_equal(toydata.generate().features, toydata.generate().features)
+
+
+def test_published_points_are_those_of_the_file(tmp_path, mirror):
+    features = np.round(np.random.default_rng(0).normal(size=(100, 2)), 2)
+    mirror("".join(f"{a}\t{b}\t{row % 2}\n" for row, (a, b) in enumerate(features)))
+    points = toydata.load(PUBLISHED, tmp_path / "raw")
+    np.testing.assert_array_equal(points.features, features.astype(np.float32))
+    np.testing.assert_array_equal(points.labels, np.arange(100) % 2)
+    assert points.published
+    manifest = json.loads((tmp_path / "raw/manifest.json").read_text())
+    assert manifest["files"][toydata.FILE]["from_mirror"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "it holds 0 rows"),
+        (99 * ROW, "it holds 99 rows"),
+        (101 * ROW, "it holds more rows"),
+        (100 * "0.5\t1\n", "2 columns"),
+        (100 * "0.5\t1.0\t2.0\t1\n", "4 columns"),
+        (99 * ROW + "0.5\t1.0\t2\n", "other labels"),
+        (99 * ROW + "nan\t1.0\t1\n", "not a number"),
+        (99 * ROW + "0.5,1.0,1\n", "separated by tabs"),
+        ("<html>not here</html>", "separated by tabs"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:loadtxt")
+def test_another_file_is_refused(tmp_path, mirror, text, found):
+    mirror(text)
+    with pytest.raises(UserError, match=r"toydata\.txt") as error:
+        toydata.load(PUBLISHED, tmp_path / "raw")
+    assert found in str(error.value)
+    assert not (tmp_path / "raw" / toydata.FILE).exists()
