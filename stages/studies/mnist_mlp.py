@@ -46,6 +46,7 @@ BATCH_NORM_MOMENTUM = 0.1
 """PyTorch's."""
 REPORTED_STEP = 400
 """The document prints the loss of every hundredth step of 500, so the last one is that of step 400, counted from 0."""
+PROTOCOL = {"lr": LR, "batch_norm_lr": BATCH_NORM_LR, "penalty": PENALTY, "weight_decay": DECAY, "dropout": DROPOUT}
 STACK_ROWS = 5_000
 """The most training images, over all replicas of a stack: on few images the overhead of operations takes most of the
 time, and a stack shares it; see `stages/README.md`."""
@@ -162,7 +163,7 @@ def run(settings: MnistMlp, parts: Mapping[str, Examples], origin: str, device: 
     )
     result = Outcome(
         Data(title, published, f"{origin}: {sizes}, the same for every seed."),
-        settings.model_dump(),
+        settings.model_dump() | PROTOCOL,
         outcomes,
         identities(parts["train"], device),
         printed(outcomes, curves, published),
