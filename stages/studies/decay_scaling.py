@@ -59,11 +59,11 @@ def run(settings: DecayScaling) -> Outcome:
         by_batch_size(x, y, settings.epochs),
         {
             "decay_not_divided": Identity(
-                "the penalty by hand, not divided, and PyTorch’s `weight_decay`: weights and bias after every epoch",
+                "the penalty by hand, not divided, and PyTorch’s weight_decay: weights and bias after every epoch",
                 deviation(by_hand["not divided"], pytorch),
             ),
             "divided_differs": Identity(
-                "the penalty by hand, divided by the number of rows, and PyTorch’s `weight_decay`",
+                "the penalty by hand, divided by the number of rows, and PyTorch’s weight_decay",
                 deviation(by_hand["divided"], pytorch),
             ),
             "bias_is_decayed": Identity(
@@ -71,11 +71,11 @@ def run(settings: DecayScaling) -> Outcome:
                 deviation(by_hand["not divided"][:, 0], pytorch[:, 0]),
             ),
             "spared_bias_differs": Identity(
-                "the penalty by hand, not divided, that spares the bias, and PyTorch’s `weight_decay`",
+                "the penalty by hand, not divided, that spares the bias, and PyTorch’s weight_decay",
                 deviation(by_hand["bias spared"], pytorch),
             ),
             "parameter_groups_spare_the_bias": Identity(
-                "the same, the bias in a parameter group of PyTorch with `weight_decay` 0",
+                "the same, the bias in a parameter group of PyTorch with weight_decay 0",
                 deviation(by_hand["bias spared"], groups),
             ),
             "loss_excludes_penalty": Identity(

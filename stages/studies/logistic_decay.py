@@ -100,7 +100,19 @@ def run(settings: LogisticDecay, features: NDArray[np.float32], labels: NDArray[
     shuffles = [rng.generator(seed, "logistic_decay.shuffle").permutation(len(labels)) for seed in range(SHUFFLES)]
     return Outcome(
         data,
-        settings.model_dump(),
+        {
+            **settings.model_dump(),
+            "train": len(labels) - TEST,
+            "test": TEST,
+            "decay": DECAY,
+            "lr": LR,
+            "epochs": EPOCHS,
+            "adam_lr": ADAM_LR,
+            "adam_epochs": ADAM_EPOCHS,
+            "shuffles": SHUFFLES,
+            "fair_lr": FAIR_LR,
+            "fair_epochs": FAIR_EPOCHS,
+        },
         fair(split(features, labels, np.stack(shuffles))),
         identities(document, adam),
         printed(document, paths, data.published),
@@ -188,7 +200,7 @@ def identities(splits: Splits, adam: Mapping[str, Tensor]) -> dict[str, Identity
             for strength in STRENGTHS
         )
 
-    both = "`weight_decay` and the penalty in the loss: weights and bias after every epoch of"
+    both = "weight_decay and the penalty in the loss: weights and bias after every epoch of"
     strengths = f"the largest of strengths {', '.join(f'{strength:g}' for strength in STRENGTHS)}"
     return {
         "decay_is_l2_under_sgd": Identity(f"{both} SGD, {strengths}", largest(lr=LR)),
@@ -200,7 +212,7 @@ def identities(splits: Splits, adam: Mapping[str, Tensor]) -> dict[str, Identity
             f"{both} Adam, strength {DECAY:g}", deviation(adam["adam_weight_decay"], adam["adam_penalty"])
         ),
         "adamw_differs": Identity(
-            f"Adam’s `weight_decay` and AdamW’s, strength {DECAY:g}: weights and bias after every epoch",
+            f"Adam’s weight_decay and AdamW’s, strength {DECAY:g}: weights and bias after every epoch",
             deviation(adam["adam_weight_decay"], adam["adamw"]),
         ),
     }
@@ -213,7 +225,7 @@ def deviation(one: Tensor, other: Tensor) -> float:
 def printed(splits: Splits, paths: Mapping[str, Tensor], published: bool) -> list[Printed]:
     """What the document prints for either way; on other points than its own, only what it prints last."""
     numbers = []
-    for name, way in (("weight_decay", "`weight_decay`"), ("penalty", "penalty in the loss")):
+    for name, way in (("weight_decay", "weight_decay"), ("penalty", "penalty in the loss")):
         last = paths[name][-1]
         ours = dict(zip(PRINTED_PARAMETERS, last[0].tolist(), strict=True))
         test_accuracy = float(measure(splits.test_x, splits.test_y, last)[1])
