@@ -1,0 +1,153 @@
+"""The page of study `toy_dropout`: a noisy line, with dropout and without."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from stages.reporting import charts
+from stages.reporting.charts import Spec
+from stages.reporting.colors import BLUE, INK, MUTED
+from stages.reporting.figures import Figure
+from stages.reporting.seeds.page import Page, read_record
+from stages.reporting.tables import number, span
+from stages.statistics import mean_interval
+
+NOTEBOOK_SEED = 2021
+CONFIDENCE = 0.95
+CASES = {"Net": "without dropout", "NetDropout": "with dropout"}
+METRICS = {"train_loss": "Loss on the ten points", "test_loss": "Loss on the line", "norm": "Parameter norm"}
+PREDICT_EVERY = 500
+"""Steps between the predictions kept, and so between the slider's stops."""
+
+
+def page(folder: Path) -> Page:
+    curves, predictions, points = (
+        pd.read_parquet(folder / f"{name}.parquet") for name in ("curves", "predictions", "points")
+    )
+    last = int(curves["step"].max())
+    final = curves[curves["step"] == last].pivot(index="seed", columns="case", values="test_loss")
+    relative = mean_interval(100 * (final["NetDropout"] / final["Net"] - 1).to_numpy(), CONFIDENCE)
+    losses = curves.pivot(index=["seed", "step"], columns="case", values="test_loss")
+    starts, least = losses.xs(0, level="step"), losses.groupby("seed").min()
+    seeds = read_record(folder)["parameters"]["seeds"]
+    facts = {
+        "steps": number(last, 0),
+        "seeds": seeds,
+        "all_seeds": seeds + 1,
+        "relative": number(relative.mean, 0, signed=True),
+        "relative_span": span(relative.low, relative.high, 0),
+        "better": int((final["NetDropout"] < final["Net"]).sum()),
+        "worse_than_start": {case: int((final[case] > starts[case]).sum()) for case in CASES},
+        "least": {case: number(least[case].mean(), 2) for case in CASES},
+        "ends": {case: number(final[case].mean(), 2) for case in CASES},
+    }
+    figures = {
+        "predictions": fits(predictions, points, last),
+        "notebook": notebook(curves),
+        "losses": final_losses(final),
+    }
+    return Page("toy_dropout", "Dropout on a noisy line", figures, {}, facts)
+
+
+def fits(predictions: pd.DataFrame, points: pd.DataFrame, last: int) -> Figure:
+    """What both networks predict, with a slider over the steps."""
+    kept = predictions[predictions["seed"] == NOTEBOOK_SEED]
+    given = points[points["seed"] == NOTEBOOK_SEED]
+    ends = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 2.0]})
+    data = pd.concat(
+        [
+            part.assign(panel=panel.capitalize(), series=series)
+            for case, panel in CASES.items()
+            for series, part in (
+                ("prediction", kept[kept["case"] == case]),
+                ("training points", given),
+                ("true line", ends),
+            )
+        ],
+        ignore_index=True,
+    )
+    return Figure(
+        "toy_dropout-predictions",
+        "Predictions of the notebook’s two networks",
+        f"The ten training points, the line y = 2x they come from, and what each network predicts after {last:,} "
+        "steps. Where scripts run, a slider below shows the predictions after fewer.",
+        fits_chart(last, slider=True),
+        fits_chart(last, slider=False),
+        data[["panel", "series", "step", "x", "y"]],
+    )
+
+
+@cache
+def fits_chart(last: int, slider: bool) -> Spec:
+    """Data: `panel, series, step, x, y`, with `step` in the rows of the series `prediction` only."""
+    names = ["prediction", "true line", "training points"]
+    x = alt.X("x:Q").axis(grid=False, tickCount=5)
+    y = alt.Y("y:Q").axis(tickCount=5)
+    color = alt.Color("series:N").scale(domain=names, range=[BLUE, MUTED, INK])
+    of = "datum.series == '{}'".format
+    step = "step" if slider else str(last)
+    rule = alt.Chart().transform_filter(of("true line")).mark_line(strokeDash=[4, 4])
+    prediction = alt.Chart().transform_filter(f"{of('prediction')} && datum.step == {step}").mark_line(strokeWidth=2)
+    dots = alt.Chart().transform_filter(of("training points")).mark_point(filled=True, size=45, opacity=1)
+    layers = [layer.encode(x=x, y=y, color=color) for layer in (rule, prediction, dots)]
+    spec = charts.in_panels(
+        alt.LayerChart(layer=layers), tuple(panel.capitalize() for panel in CASES.values()), left=66
+    )
+    if not slider:
+        return spec
+    bind = {"input": "range", "min": 0, "max": last, "step": PREDICT_EVERY, "name": "Step "}
+    return spec | {"params": [{"name": "step", "value": last, "bind": bind}]}
+
+
+def notebook(curves: pd.DataFrame) -> Figure:
+    own = curves[curves["seed"] == NOTEBOOK_SEED]
+    data = pd.concat(
+        own.assign(panel=panel, series=own["case"].map(CASES), mean=own[metric])[["panel", "series", "step", "mean"]]
+        for metric, panel in METRICS.items()
+    )
+    series = charts.several(CASES.values())
+    still, chart = (
+        charts.lines("Value", series, tuple(METRICS.values()), hover=hover, x="step", x_title="Step")
+        | {"resolve": {"scale": {"y": "independent"}}}
+        for hover in (False, True)
+    )
+    return Figure(
+        "toy_dropout-notebook",
+        "The notebook’s two runs",
+        "Mean squared errors, and the square root of the sum of squares of all parameters, every hundred steps; "
+        "measured with no units dropped. (The notebook plots the loss on the ten points with units dropped.)",
+        chart,
+        still,
+        data,
+    )
+
+
+def final_losses(final: pd.DataFrame) -> Figure:
+    """Loss on the line after the last step, of every seed."""
+    titles = {seed: f"{seed} (notebook)" if seed == NOTEBOOK_SEED else str(seed) for seed in final.index}
+    data = pd.DataFrame(
+        {"panel": "Loss on the line at the end", "row": titles[seed], "series": title, "value": final.loc[seed, case]}
+        for seed in final.index
+        for case, title in CASES.items()
+    ).assign(low=np.nan, high=np.nan)
+    chart = charts.dots(
+        tuple(titles.values()),
+        ("Loss on the line at the end",),
+        "Mean squared error",
+        series=charts.several(CASES.values()),
+        zero=True,
+    )
+    return Figure(
+        "toy_dropout-losses",
+        "Loss on the line, seed by seed",
+        "Mean squared error against y = 2x after the last step. A row is a seed, with points and initial weights of "
+        "its own.",
+        chart,
+        chart,
+        data,
+    )
