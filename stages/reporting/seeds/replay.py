@@ -257,12 +257,12 @@ def facts(
 
     def fitted(name: str) -> str:
         epoch = outcomes[name].get("first_epoch_fitted", math.nan)
-        return f"after epoch {epoch:.0f}" if math.isfinite(epoch) else "never"
+        return f"after epoch {epoch:.0f}" if math.isfinite(epoch) else "in no epoch"
 
     return {
         "images": {name: {part: len(indices) for part, indices in split.items()} for name, split in splits.items()},
         "largest": {name: percent(name, "max_val_acc") for name in outcomes},
-        "last": {name: percent(name, "final_val_acc") for name in outcomes},
+        "trained": {name: percent(name, "final_train_acc") for name in outcomes},
         "fitted": {name: fitted(name) for name in outcomes},
         "norm": {name: number(outcomes[name]["final_param_norm"], 2) for name in outcomes},
         "initial_norm": number(initial_norms(layers)["unregularized"], 4),
