@@ -13,8 +13,11 @@ import torch
 from torch import nn
 
 from stages.config import MnistMlp
+from stages.reporting.seeds.mnist_mlp import METHODS as NAMES
+from stages.reporting.seeds.mnist_mlp import page
 from stages.studies import mnist_mlp
 from stages.studies.mnist_mlp import CLASSES, METHODS, OUTPUTS, Method, build, measure, plan, run, train
+from stages.studies.outcome import write
 from stages.training.replicas import find_device
 from stages.training.streams import Streams
 
@@ -227,3 +230,16 @@ def test_printed_numbers_are_beside_ours():
     assert (loss.printed, loss.text) == ("0.2451", "0.2500")
     short = mnist_mlp.printed(outcomes, curves[curves["step"] == 0], published=True)
     assert [number.printed for number in short] == ["86.73", "88.33", "97.42", "97.09"]
+
+
+def test_page(parts, tmp_path):
+    folder = tmp_path / "study"
+    write(run(SETTINGS, parts, "Noise", CPU, tmp_path / "kept"), folder, {})
+    shown = page(folder)
+    assert len(shown.figures["dead"].data) == len(METHODS) * len(OUTPUTS) * SETTINGS.seeds
+    assert shown.figures["scales"].data.groupby("panel")["share"].sum().to_numpy() == pytest.approx(100)
+    accuracies = shown.figures["accuracy"].data.groupby("series").size()
+    assert accuracies.to_dict() == {"each seed": len(METHODS) * len(OUTPUTS) * 2, "mean": len(METHODS) * len(OUTPUTS)}
+    assert [row[0].text for row in shown.tables["results"].rows] == list(NAMES.values())
+    assert shown.facts["cost"] == "0.230"  # log 10 / 10
+    assert shown.facts["unchanged"]

@@ -123,7 +123,7 @@ def dead(cases: Cases) -> Figure:
     return Figure(
         "mnist_mlp-dead",
         "Dead classes and accuracy",
-        "One circle for each network. A class is dead if the network gives it the largest output for none of the "
+        "One circle for each network. A class is dead if its output is the only largest one for none of the "
         "training images. The dashed line is what is left if all images of dead classes are lost and all others "
         "recognized.",
         chart,
