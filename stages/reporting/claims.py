@@ -225,14 +225,15 @@ def effects(entries: Sequence[Entry], unit: str, sides: Sequence[str]) -> pd.Dat
     rows: list[dict[str, Any]] = []
     for entry in entries:
         parts = [part for part in entry["parts"] if part.get("unit") == unit and part["side"] in sides]
-        if len(parts) > 1:
+        several = len(entry["parts"]) > 1
+        if parts and several:
             rows.append({"row": entry["id"]})
         for part in parts:
             found = pd.Series([part["effect"], part["low"], part["high"]], dtype=float)
             value, low, high = -found.iloc[[0, 2, 1]] if part["side"] == "less" else found
             rows.append(
                 {
-                    "row": f"{entry['id']}: {part['case']}" if len(parts) > 1 else entry["id"],
+                    "row": f"{entry['id']}: {part['case']}" if several else entry["id"],
                     "value": value,
                     "low": low,
                     "high": high,
