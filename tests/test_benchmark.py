@@ -44,6 +44,8 @@ def result() -> dict[str, Any]:
         for network, time in PRODUCTS_MS.items():
             params = {"network": network, "replicas": replicas}
             entries.append(entry("products", params, time * factor, flops=80_000_000 * replicas))
+    whole = {"experiments": 15, "epochs": 2000, "workers": 2, "images": 600, "notebook_epochs_timed": 2}
+    entries.append(entry("replay", {}, 12_000.0, notebook_seconds=720.0, **whole))
     machine = {
         "device": "cpu",
         "cpu": "A processor",
@@ -96,6 +98,8 @@ def test_page_links_only_to_what_is_there(result: dict[str, Any]) -> None:
     pages = timing.build(result)
     html = str(pages["index.html"])
     assert "40 times as long with 2 worker processes" in html
+    assert "takes 12 seconds from the start of the process" in html
+    assert "with data loaders and 2 worker processes it would take 60 times as long" in html
     assert "lie between 1.10 and 1.10" in html
     assert "processor time; against the notebook time that passes" in html
     assert "80 GFLOP/s" in html
@@ -125,7 +129,10 @@ def test_charts_draw_columns_that_their_data_has(result: dict[str, Any]) -> None
 def test_tables_are_csv(result: dict[str, Any]) -> None:
     pages = timing.build(result)
     times = pd.read_csv(io.StringIO(str(pages["tables/timing.csv"])))
-    assert len(times) == len(result["benchmarks"])
+    assert len(times) == len(result["benchmarks"]) - 1
+    replay = pd.read_csv(io.StringIO(str(pages["tables/replay.csv"])))
+    assert replay["seconds"].tolist() == pytest.approx([12, 720])
+    assert replay["ratio"].tolist() == pytest.approx([1, 60])
     ratios = pd.read_csv(io.StringIO(str(pages["tables/ratios.csv"]))).set_index(["variant", "replicas"])
     assert ratios.loc[("adam", 5), "epoch_ratio"] == pytest.approx(2)
     assert ratios.loc[("big_l1", 1), "products_share"] == pytest.approx(0.5)

@@ -27,7 +27,9 @@ GROUPS = {
     "step": "Step",
     "products": "Products of a step",
 }
-"""The groups of benchmarks, and how tables name them."""
+"""The groups of benchmarks of single epochs and less, and how tables name them."""
+REPLAY = "replay"
+"""The group of the one benchmark of a whole process."""
 CLOCKS = {"perf_counter": "time that passes", "process_time": "processor time"}
 DRAWN = "Dots are medians, lines reach over the middle half of the rounds."
 
@@ -91,6 +93,16 @@ class Timings:
         """The ratio to the notebook's epoch as one replica does it here."""
         return benchmark.time.over(self.benchmarks["same work", NETWORK, 1].time.median)
 
+    @property
+    def replay(self) -> Benchmark:
+        return self.benchmarks[REPLAY, NETWORK, 1]
+
+    @property
+    def notebook_to_replay(self) -> float:
+        """How many times as long the notebook's way of the whole replay takes."""
+        ratio: float = 1000 * self.replay.extra["notebook_seconds"] / self.replay.time.median
+        return ratio
+
     def group(self, *names: str) -> list[Benchmark]:
         return [benchmark for benchmark in self.benchmarks.values() if benchmark.group in names]
 
@@ -125,7 +137,7 @@ def build(result: Result) -> dict[str, str | bytes]:
     """All files of the page, by path in its folder."""
     timings = read(result)
     figures = [notebook_figure(timings), variants_figure(timings), shares_figure(timings)]
-    tables = [ratio_table(timings), time_table(timings)]
+    tables = [ratio_table(timings), time_table(timings), replay_table(timings)]
     files: dict[str, str | bytes] = {
         "index.html": site.render(
             "timing.html",
@@ -136,6 +148,7 @@ def build(result: Result) -> dict[str, str | bytes]:
             setting=setting(result, timings),
             machine=result["machine_info"],
             stack=timings.stacks[-1],
+            replay=timings.replay.extra,
             figures=figures,
             tables=tables,
         )
@@ -148,7 +161,7 @@ def build(result: Result) -> dict[str, str | bytes]:
 
 def summary(timings: Timings) -> list[str]:
     """What was found, in sentences."""
-    stack = timings.stacks[-1]
+    stack, replay = timings.stacks[-1], timings.replay
     loaders = [
         f"{times(timings.to_same_work(benchmark).median)} as long with {benchmark.subject}"
         for benchmark in timings.group("notebook")
@@ -158,6 +171,9 @@ def summary(timings: Timings) -> list[str]:
     ratios = {variant: timings.ratio("epoch", variant, 1).median for variant in timings.variants if variant != BASELINE}
     sentences = [
         f"The seed notebook’s epoch takes {' and '.join(loaders)} as the same work here.",
+        f"The whole replay of its {replay.extra['experiments']} experiments takes "
+        f"{number(replay.time.median / 1000, 0)} seconds from the start of the process; with data loaders and "
+        f"{replay.extra['workers']} worker processes it would take {times(timings.notebook_to_replay)} as long.",
         f"In a stack of {stack} replicas, each takes {times(in_stack)} as long as one alone.",
         f"The matrix products of a training step of `{BASELINE}`, timed alone, take {alone}\u00a0% of its time, and "
         f"{together}\u00a0% in a stack of {stack}.",
@@ -314,7 +330,8 @@ def ratio_table(timings: Timings) -> Table:
 def time_table(timings: Timings) -> Table:
     """Every benchmark in milliseconds."""
     rows = []
-    for group, subject in dict.fromkeys((group, subject) for group, subject, _ in timings.benchmarks):
+    shown = timings.group(*GROUPS)
+    for group, subject in dict.fromkeys((benchmark.group, benchmark.subject) for benchmark in shown):
         row = [Cell(f"{GROUPS[group]}, {subject}")]
         for replicas in timings.stacks:
             found = timings.benchmarks.get((group, subject, replicas))
@@ -330,7 +347,7 @@ def time_table(timings: Timings) -> Table:
             "q3_ms": benchmark.time.high,
             "rounds": benchmark.rounds,
         }
-        for benchmark in timings.benchmarks.values()
+        for benchmark in shown
     )
     return Table(
         "timing",
@@ -339,6 +356,30 @@ def time_table(timings: Timings) -> Table:
         rows,
         data,
         [("", 1), *((stacked(replicas).capitalize(), 2) for replicas in timings.stacks)],
+    )
+
+
+def replay_table(timings: Timings) -> Table:
+    """The whole replay of the seed notebook, here and there."""
+    extra = timings.replay.extra
+    timed = {
+        "Here, the whole process": timings.replay.time.median / 1000,
+        f"Notebook, {extra['workers']} worker processes": extra["notebook_seconds"],
+    }
+    ratios = 1.0, timings.notebook_to_replay
+    rows = [
+        [Cell(text), number_cell(seconds, 0), number_cell(ratio, 0)]
+        for (text, seconds), ratio in zip(timed.items(), ratios, strict=True)
+    ]
+    data = pd.DataFrame({"timed": list(timed), "seconds": list(timed.values()), "ratio": ratios})
+    return Table(
+        REPLAY,
+        f"{extra['experiments']} experiments, {number(extra['epochs'], 0)} epochs. The notebook’s time is extrapolated "
+        f"from {extra['notebook_epochs_timed']} epochs of each experiment.",
+        ["Timed", "Seconds", "Times as long"],
+        rows,
+        data,
+        sortable=False,
     )
 
 
