@@ -23,16 +23,16 @@ FREE = "lambda_0"
 """The case without decay."""
 PARAMETERS = {"w1": "First weight", "w2": "Second weight", "b": "Bias"}
 SGD_WAYS = {
-    "none": Series("no regularization", GREY, (2, 2)),
-    "weight_decay": Series("weight_decay", BLUE),
-    "penalty": Series("penalty in the loss", VERMILION, (3, 6)),
+    "none": Series("no decay", GREY, (2, 2)),
+    "penalty": Series("penalty in the loss", VERMILION),
+    "weight_decay": Series("weight_decay", BLUE, (4, 8)),
 }
-"""The dashes of the penalty lie on the line of `weight_decay`."""
+"""The dashes of `weight_decay` lie on the line of the penalty, for what comes last is drawn last."""
 ADAM_WAYS = {
-    "adam": Series("Adam, no regularization", GREY, (2, 2)),
-    "adam_weight_decay": Series("Adam, weight_decay", BLUE),
-    "adam_penalty": Series("Adam, penalty in the loss", VERMILION, (3, 6)),
-    "adamw": Series("AdamW, weight_decay", GREEN, (8, 3)),
+    "adam": Series("no decay", GREY, (2, 2)),
+    "adam_penalty": Series("penalty in the loss", VERMILION),
+    "adam_weight_decay": Series("weight_decay", BLUE, (4, 8)),
+    "adamw": Series("AdamW", GREEN, (8, 3)),
 }
 LOSSES = {"train_loss": Series("training", BLUE, band=True), "test_loss": Series("test", VERMILION, (6, 3), band=True)}
 
@@ -48,7 +48,7 @@ def page(folder: Path) -> Page:
             PARAMETERS,
             "logistic_decay-parameters",
             "Weights and bias under SGD",
-            "The dashes of the penalty in the loss lie on the line of weight_decay: the two ways are one.",
+            "The dashes of weight_decay lie on the line of the penalty: the two ways are one.",
             "Value",
         ),
         "cost": by_epoch(
@@ -67,8 +67,8 @@ def page(folder: Path) -> Page:
             {"norm": "Weights and bias"},
             "logistic_decay-adam",
             "Norm under Adam and AdamW",
-            "Square root of the sum of squares of both weights and the bias, after each epoch. The dashes of the "
-            "penalty in the loss lie on the line of Adam’s weight_decay.",
+            "Square root of the sum of squares of both weights and the bias, after each epoch. The dashes of Adam’s "
+            "weight_decay lie on the line of the penalty; AdamW’s weight_decay of the same strength is green.",
             "Norm",
         ),
         "models": models(pd.read_parquet(folder / "points.parquet"), pd.read_parquet(folder / "boundaries.parquet")),
