@@ -364,7 +364,7 @@ def _printed(
             "" if like_faces else "a network for images of another size",
         ),
         Printed(
-            "Norm after the first epoch, `unregularized`, which is what the notebook’s code prints",
+            "Norm after the first epoch without regularization, which is what the notebook’s code prints",
             PRINTED_NORM,
             unregularized.curves["param_norm"].iloc[0],
             published,
@@ -372,7 +372,7 @@ def _printed(
         ),
         *(
             Printed(
-                f"Largest validation accuracy (%), `{name}`",
+                f"Largest validation accuracy (%), {name}",
                 printed,
                 replayed[name].curves["val_acc"].max(),
                 published,

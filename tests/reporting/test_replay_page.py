@@ -1,0 +1,76 @@
+"""The page of the replay says what its tables say."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import files
+from stages.reporting.seeds import replay
+from stages.reporting.seeds.documents import DOCUMENTS
+from stages.reporting.seeds.page import Page, render
+from stages.studies import face_notebook, outcome
+from stages.studies.face_notebook import EXPERIMENTS, SPLITS, Examples
+from stages.studies.outcome import Data
+
+EPOCHS = 3
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A replay of a few epochs on noise; its augmented network trains on seven of the images that validate it."""
+    folder = tmp_path_factory.mktemp("replay")
+    generator = np.random.default_rng(0)
+
+    def noise(count: int) -> Examples:
+        images = generator.integers(0, 256, (count, 4, 4, 1), dtype=np.uint8)
+        return Examples(images, generator.integers(3, size=count))
+
+    examples = {name: (noise(split.train), noise(split.val)) for name, split in SPLITS.items()}
+    experiments = {name: replace(one, epochs=EPOCHS) for name, one in EXPERIMENTS.items()}
+    data = Data("Noise", False, "Generated.")
+    outcome.write(face_notebook.run(examples, 3, data, experiments), folder, {"torch": "2"})
+    splits = {name: {"train": [*range(split.train)], "val": [*range(500, 600)]} for name, split in SPLITS.items()}
+    splits["aug"]["train"] = [*range(240, 483), *range(550, 557)]
+    files.write_json(folder / "splits.json", splits)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return replay.page(folder)
+
+
+def test_every_curve_is_drawn_whole(page: Page, folder: Path) -> None:
+    curves = pd.read_parquet(folder / "curves.parquet")
+    for figure in page.figures.values():
+        fields = set(re.findall(r'"field": "(\w+)"', json.dumps(figure.still)))
+        assert fields <= set(figure.data.columns)
+        if "epoch" in figure.data:
+            lengths = figure.data.groupby(["panel", "series"])["epoch"].agg(["min", "max", "size"])
+            assert (lengths == [1, EPOCHS, EPOCHS]).all(axis=None)
+    drawn = page.figures["rates_norm"].data.set_index(["series", "epoch"])["mean"]
+    for row in curves[curves["experiment"] == "lr_0.005"].itertuples():
+        assert drawn["0.005", row.epoch] == row.param_norm
+
+
+def test_the_table_holds_every_experiment(page: Page) -> None:
+    table = page.tables["experiments"]
+    assert [row[0].text for row in table.rows] == list(EXPERIMENTS)
+    assert {len(row) for row in table.rows} == {len(table.columns)}
+    assert table.data["train_images"].tolist() == [SPLITS[one.train].train for one in EXPERIMENTS.values()]
+
+
+def test_what_the_defects_come_to_is_counted(page: Page, folder: Path) -> None:
+    assert (page.facts["both_trained"], page.facts["seen"]) == (10, 7)
+    html = str(
+        render(page, folder, document=DOCUMENTS[1], pages={"replay": page.title}, claims=[])["seeds/replay.html"]
+    )
+    assert "trained on 7 of these 100 images" in html
+    assert "toy_dropout.html" not in html
