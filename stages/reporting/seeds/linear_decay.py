@@ -78,7 +78,7 @@ def over_strengths(table: pd.DataFrame, panels: dict[str, str], by: str, titles:
 def losses(sweep: pd.DataFrame) -> Figure:
     panels = {"test_loss": "Test rows", "train_loss": "Training rows"}
     data = over_strengths(sweep, panels, "way", WAYS)
-    data.loc[data["mean"] < LEAST_LOSS, ["mean", "low", "high"]] = np.nan
+    data = data[data["mean"] >= LEAST_LOSS]
     series = charts.several(WAYS.values())
     still, chart = (
         charts.lines(
@@ -205,7 +205,7 @@ def chapter(norms: pd.DataFrame) -> Figure:
 
 
 def norm_facts(norms: pd.DataFrame) -> dict[str, Any]:
-    means = norms.groupby(["version", "lambda"])["half_squared_norm"].mean().to_dict()
+    means: dict[Any, float] = norms.groupby(["version", "lambda"])["half_squared_norm"].mean().to_dict()
     return {
         "norm_ratio": number(means["concise", 3.0] / means["scratch", 3.0], 1),
         "norm_ratio_meant": number(means["concise_as_meant", 3.0] / means["scratch", 3.0], 2),

@@ -43,8 +43,8 @@ def page(folder: Path) -> Page:
         "relative_span": span(relative.low, relative.high, 0),
         "better": int((final["NetDropout"] < final["Net"]).sum()),
         "worse_than_start": {case: int((final[case] > starts[case]).sum()) for case in CASES},
-        "least": {case: number(least[case].mean(), 2) for case in CASES},
-        "ends": {case: number(final[case].mean(), 2) for case in CASES},
+        "least": {case: number(least[case].median(), 2) for case in CASES},
+        "ends": {case: number(final[case].median(), 2) for case in CASES},
     }
     figures = {
         "predictions": fits(predictions, points, last),
@@ -140,7 +140,7 @@ def final_losses(final: pd.DataFrame) -> Figure:
         ("Loss on the line at the end",),
         "Mean squared error",
         series=charts.several(CASES.values()),
-        zero=True,
+        log=True,
     )
     return Figure(
         "toy_dropout-losses",
