@@ -10,7 +10,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from stages.config import DecayScaling
+from stages.reporting.seeds import decay_scaling as page
+from stages.reporting.seeds.documents import DOCUMENTS
+from stages.reporting.seeds.page import render
 from stages.studies import decay_scaling as study
+from stages.studies.outcome import write
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +80,16 @@ def test_an_epoch_of_batches_holds_every_row_once():
     drawn = list(islice(study.batches_of(20, 100, np.random.default_rng(0)), 10))
     for epoch in (drawn[:5], drawn[5:]):
         np.testing.assert_array_equal(np.sort(np.concatenate(epoch)), np.arange(100))
+
+
+def test_its_page_renders(outcome, tmp_path):
+    write(outcome, tmp_path, {"torch": "2"})
+    own = page.page(tmp_path)
+    document = next(document for document in DOCUMENTS if own.name in document.pages)
+    html = render(own, tmp_path, document=document, pages={}, claims=[])[f"seeds/{own.name}.html"]
+    for figure in own.figures.values():
+        assert f'id="{figure.name}"' in html
+        assert set(figure.data["panel"]) == set(figure.chart["facet"]["sort"])
+    for table in own.tables.values():
+        assert f'id="table-{table.name}"' in html
+    assert "nan" not in html

@@ -11,8 +11,11 @@ from sklearn.linear_model import LogisticRegression
 
 from stages.config import LogisticDecay
 from stages.datasets import toydata
+from stages.reporting.seeds import logistic_decay as page
+from stages.reporting.seeds.documents import DOCUMENTS
+from stages.reporting.seeds.page import render
 from stages.studies import logistic_decay as study
-from stages.studies.outcome import Data
+from stages.studies.outcome import Data, write
 
 MIRROR = os.environ.get("REGBENCH_MIRROR", "")
 URL = "published nowhere/toydata.txt"
@@ -115,3 +118,16 @@ def test_a_clipped_line_ends_at_the_edge(a, b, c):
 def test_a_line_beyond_the_edge_is_left_out():
     assert study.clipped(1, 1, 6.1) is None
     assert study.clipped(0, 1, 3.1) is None
+
+
+def test_its_page_renders(outcome, tmp_path):
+    write(outcome, tmp_path, {"torch": "2"})
+    own = page.page(tmp_path)
+    document = next(document for document in DOCUMENTS if own.name in document.pages)
+    html = render(own, tmp_path, document=document, pages={}, claims=[])[f"seeds/{own.name}.html"]
+    for figure in own.figures.values():
+        assert f'id="{figure.name}"' in html
+        assert set(figure.data["panel"]) == set(figure.chart["facet"]["sort"])
+    for table in own.tables.values():
+        assert f'id="table-{table.name}"' in html
+    assert "nan" not in html

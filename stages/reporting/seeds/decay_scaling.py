@@ -21,9 +21,9 @@ VERSIONS = {
     "divided": Series("divided", VERMILION, (6, 3), shape="square"),
     "bias spared": Series("bias spared", PURPLE, (2, 2)),
     "not divided": Series("not divided", GREEN),
-    "PyTorch": Series("PyTorch", BLUE, (4, 8)),
+    "PyTorch": Series("torch.optim.SGD", BLUE, (4, 8)),
 }
-"""The dashes of PyTorch lie on the line of the penalty by hand that is not divided."""
+"""Lines are drawn in the order of the alphabet, so that the dashes of PyTorch lie on the line that is not divided."""
 BATCHES = {"undivided": VERSIONS["not divided"], "divided": VERSIONS["divided"]}
 PARAMETERS = {"bias": "Bias", "w1": "Sepal length", "w2": "Sepal width", "w3": "Petal length", "w4": "Petal width"}
 
@@ -86,7 +86,7 @@ def followed(paths: pd.DataFrame) -> Figure:
     return Figure(
         "decay_scaling-paths",
         "Bias and norm",
-        "The dashes of PyTorch lie on the line of the penalty that is not divided.",
+        "The dashes of PyTorch’s SGD lie on the line of the penalty that is not divided.",
         chart,
         still,
         data,
@@ -160,7 +160,7 @@ def kept(shrinkage: pd.DataFrame) -> Table:
         [
             Cell(f"{size:.0f} rows"),
             number_cell(steps, 0),
-            *(number_cell(100 * share, 2) for share in shares),
+            *(number_cell(100 * share, 3) for share in shares),
         ]
         for size, steps, *shares in shrinkage.to_numpy()
     ]
