@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages import report
+from stages import claims, report
 from tests.reporting.sample import write_results
 
 
@@ -15,6 +15,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_results(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
+        claims.main()
         report.main()
     return root
 

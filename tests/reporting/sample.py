@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pandas as pd
 import yaml
 from safetensors.numpy import save_file
 
+from stages import config
 from stages.datasets.arrays import Pool, write_pool
+from stages.studies import decay_scaling, face_notebook, outcome
 
 ROOT = Path(__file__).parents[2]
 LABELS = ("clean", "partly_random", "random")
@@ -33,6 +36,7 @@ def write_results(root: Path) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["splits"] = {"seeds": SEEDS, "train": 12, "val": 12}
     params["training"]["epochs"] = EPOCHS
+    params["studies"] = {"decay_scaling": {"epochs": 20}}
     params["variants"] = VARIANTS
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     (root / "pyproject.toml").write_text('[project]\nname = "regularization-benchmark"\n')
@@ -121,7 +125,7 @@ def write_results(root: Path) -> None:
                 **{section: values for section, values in body.items() if section not in ("about", "training")},
             },
             "device": "cpu",
-            "versions": {"python": "3.11.7", "torch": "2.14.1", "numpy": "2.4.6"},
+            "versions": VERSIONS,
             "replicas": replicas,
         }
         (folder / "run.json").write_text(json.dumps(record))
@@ -131,13 +135,29 @@ def write_results(root: Path) -> None:
     table.to_parquet(data / "evaluation/runs.parquet", index=False)
     pd.DataFrame(confusion).to_parquet(data / "evaluation/confusion.parquet", index=False)
     pd.DataFrame(layers).to_parquet(data / "evaluation/layers.parquet", index=False)
+    write_seeds(root, images, clean)
 
 
+def write_seeds(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """What the replay and a study write, of a few epochs."""
+    outcome.write(decay_scaling.run(config.DecayScaling(epochs=20)), root / "data/studies/decay_scaling", VERSIONS)
+    examples = face_notebook.Examples(images, labels)
+    short = {name: replace(one, epochs=3) for name, one in face_notebook.EXPERIMENTS.items()}
+    splits = dict.fromkeys(face_notebook.SPLITS, (examples, examples))
+    data = outcome.Data("Handwritten digits", False, HOSTILE)
+    outcome.write(face_notebook.run(splits, len(CLASSES), data, short), root / "data/replay", VERSIONS)
+    drawn = {name: {"train": [*range(20)], "val": [*range(20, 40)]} for name in splits}
+    (root / "data/replay/splits.json").write_text(json.dumps(drawn))
+
+
+VERSIONS = {"python": "3.11.7", "torch": "2.14.1", "numpy": "2.4.6"}
 METRICS = (
     "test_accuracy",
     "test_loss",
     "expected_calibration_error",
     "macro_f1",
+    "fgsm_accuracy",
+    "fgsm_drop",
     "train_accuracy",
     "train_loss",
     "val_accuracy",
