@@ -18,12 +18,12 @@ from stages.statistics import mean_interval
 
 CONFIDENCE = 0.95
 VERSIONS = {
-    "divided": Series("divided", VERMILION, (6, 3), shape="square"),
+    "divided": Series("divided", GREEN, (6, 3), shape="square"),
     "bias spared": Series("bias spared", PURPLE, (2, 2)),
-    "not divided": Series("not divided", GREEN),
-    "PyTorch": Series("torch.optim.SGD", BLUE, (4, 8)),
+    "not divided": Series("not divided", VERMILION),
+    "PyTorch": Series("PyTorch", BLUE, (4, 8)),
 }
-"""Lines are drawn in the order of the alphabet, so that the dashes of PyTorch lie on the line that is not divided."""
+"""Lines are drawn in this order, so that the dashes of PyTorch lie on the line that is not divided."""
 BATCHES = {"undivided": VERSIONS["not divided"], "divided": VERSIONS["divided"]}
 PARAMETERS = {"bias": "Bias", "w1": "Sepal length", "w2": "Sepal width", "w3": "Petal length", "w4": "Petal width"}
 
@@ -86,7 +86,7 @@ def followed(paths: pd.DataFrame) -> Figure:
     return Figure(
         "decay_scaling-paths",
         "Bias and norm",
-        "The dashes of PyTorch’s SGD lie on the line of the penalty that is not divided.",
+        "The dashes of PyTorch lie on the line of the penalty that is not divided.",
         chart,
         still,
         data,

@@ -27,7 +27,7 @@ SGD_WAYS = {
     "penalty": Series("penalty in the loss", VERMILION),
     "weight_decay": Series("weight_decay", BLUE, (4, 8)),
 }
-"""Lines are drawn in the order of the alphabet, so that the dashes of `weight_decay` lie on the line of the penalty."""
+"""Lines are drawn in this order, so that the dashes of `weight_decay` lie on the line of the penalty."""
 ADAM_WAYS = {
     "adam": Series("no decay", GREY, (2, 2)),
     "adam_penalty": Series("penalty in the loss", VERMILION),
