@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import platform
 from pathlib import Path
+
+import numpy as np
 
 from stages import config, files
 from stages.datasets import image_folder
@@ -12,6 +13,8 @@ from stages.datasets.card import title
 from stages.datasets.manifest import RAW, downloaded
 from stages.datasets.sources import SOURCES
 from stages.errors import stage
+from stages.studies import face_notebook, outcome
+from stages.training.replicas import find_device
 
 FOLDER = Path("data/replay")
 
@@ -23,14 +26,7 @@ def main() -> None:
     manifest = downloaded(data.source, raw)
     listings = image_folder.listings(source, data, raw)
 
-    import numpy as np
-    import torch
-
-    from stages.studies import face_notebook, outcome
-
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
-    torch.set_deterministic_debug_mode("error")
-    torch.set_num_threads(1)
+    find_device("cpu")  # one thread per operation, and deterministic
 
     clean = listings["clean"]
     sizes = {name: len(listing.labels) for name, listing in listings.items()}
@@ -59,14 +55,8 @@ def main() -> None:
         for name, (train, val) in splits.items()
     ]
     files.write_text(FOLDER / "splits.json", "{\n" + ",\n".join(lines) + "\n}\n")
-    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-    outcome.write(result, FOLDER, versions)
-    compared = [number for number in result.printed if number.comparable]
-    same = sum(number.same is True for number in compared)
-    print(
-        f"{FOLDER}: {len(result.parameters)} experiments on {described.title}; "
-        f"{same} of {len(compared)} comparable printed numbers come out to the digit"
-    )
+    outcome.write(result, FOLDER)
+    print(f"{FOLDER}: {len(result.parameters)} experiments on {described.title}; {result.reproduced}")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import platform
+import shutil
 import sys
 from pathlib import Path
 
-from stages import config
+from stages import config, files
 from stages.config import Params
 from stages.errors import UserError, stage
 from stages.studies import outcome
 from stages.studies.outcome import Data, Outcome
+from stages.training.replicas import find_device
 
 FOLDER = Path("data/studies")
 KEPT = Path(".cache/studies")
@@ -25,21 +26,16 @@ def main() -> None:
         raise UserError(f"usage: python -m stages.study NAME; params.yaml names {', '.join(names) or 'none'}")
     name = sys.argv[1]
 
-    import numpy as np
-    import torch
-
-    torch.set_deterministic_debug_mode("error")
-    torch.set_num_threads(1)
-    result = run(name, params)
-    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-    outcome.write(result, FOLDER / name, versions)
-    compared = [number for number in result.printed if number.comparable]
-    same = sum(number.same is True for number in compared)
-    print(f"{name}: {result.data.title}; {same} of {len(compared)} comparable printed numbers come out to the digit")
+    with files.alone(KEPT / f"{name}.lock", f"{name}: another process is at it"):
+        result = run(name, params)
+        outcome.write(result, FOLDER / name)
+        shutil.rmtree(KEPT / name, ignore_errors=True)
+    print(f"{name}: {result.data.title}; {result.reproduced}")
 
 
 def run(name: str, params: Params) -> Outcome:
     """Run the study of that name. Each process imports only what its study needs."""
+    find_device("cpu")  # one thread per operation, and deterministic
     settings = getattr(params.studies, name)
     match name:
         case "logistic_decay":
@@ -58,7 +54,6 @@ def run(name: str, params: Params) -> Outcome:
             from stages.datasets import mnist
             from stages.datasets.manifest import RAW
             from stages.studies import mnist_mlp
-            from stages.training.replicas import find_device
 
             device = find_device(params.training.device)
             parts = mnist.load(settings, RAW / "mnist")

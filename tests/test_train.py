@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from stages import config
 from stages.datasets.arrays import read_pool, read_splits
 from stages.errors import UserError
-from stages.training import replicas
+from stages.training import parallel, replicas
 from tests import small
 
 COMMAND = (sys.executable, "-m", "stages.train")
@@ -104,7 +104,7 @@ def test_finished_stacks_are_not_trained_again(project: Path, tmp_path: Path, mo
         return train_stack(variant, material, stack, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(replicas, "train_stack", interrupted)
-    monkeypatch.setattr(replicas, "_cores", lambda: 1)
+    monkeypatch.setattr(parallel, "cores", lambda: 1)
     with pytest.raises(KeyboardInterrupt):
         replicas.train_variant(variant, material, cpu, tmp_path / "parts")
     first = list(trained)
@@ -127,7 +127,7 @@ def test_the_number_of_cores_does_not_matter(
     material = replicas.Material(
         pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
     )
-    monkeypatch.setattr(replicas, "_cores", lambda: cores)
+    monkeypatch.setattr(parallel, "cores", lambda: cores)
     device = replicas.find_device("cpu")
     outcome = replicas.train_variant(config.load().variant("everything"), material, device, tmp_path)
     written = load_file(project / "data/runs/everything/weights.safetensors")

@@ -10,9 +10,7 @@ was; the notebook seeds that anew before it builds a model.
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -26,6 +24,7 @@ from torch import Tensor
 from stages.errors import UserError
 from stages.models import NETWORKS, Architecture, Linear, parameter_count
 from stages.studies.outcome import Data, Outcome, Printed
+from stages.training.parallel import in_threads
 
 SEED = 2021
 BATCH = 128
@@ -171,8 +170,8 @@ def run(
 ) -> Outcome:
     """Experiments on the images of the splits, to train and to validate on, side by side on all cores."""
 
-    def replay(experiment: Experiment) -> Replayed:
-        return train(experiment, splits[experiment.train][0], splits[experiment.val][1], classes)
+    def replay(experiment: Experiment, check: Callable[[], None]) -> Replayed:
+        return train(experiment, splits[experiment.train][0], splits[experiment.val][1], classes, check)
 
     def work(experiment: Experiment) -> int:
         images = splits[experiment.train][0].images
@@ -180,9 +179,7 @@ def run(
 
     # One of Tutorial 1 is the very same as one of Tutorial 2. The longest start first, so that none lags behind.
     different = sorted(set(experiments.values()), key=work, reverse=True)
-    # Numbers below 1e-38 change no accuracy, but slow a converged network down; each thread has to be told.
-    with ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_flush_denormal, initargs=(True,)) as threads:
-        replayed = dict(zip(different, threads.map(replay, different), strict=True))
+    replayed = dict(zip(different, in_threads(replay, different), strict=True))
     named = {name: replayed[experiment] for name, experiment in experiments.items()}
     return Outcome(
         data,
@@ -199,8 +196,14 @@ def run(
     )
 
 
-def train(experiment: Experiment, training: Examples, validation: Examples, classes: int) -> Replayed:
-    """One experiment. It takes one thread if torch is set to one."""
+def train(
+    experiment: Experiment,
+    training: Examples,
+    validation: Examples,
+    classes: int,
+    on_epoch: Callable[[], None] = lambda: None,
+) -> Replayed:
+    """One experiment. It takes one thread if torch is set to one. `on_epoch` may raise to interrupt."""
     architecture = NETWORKS[experiment.network]
     generator = torch.Generator().manual_seed(SEED)
     pictures, y = _tensors(training)
@@ -232,6 +235,7 @@ def train(experiment: Experiment, training: Examples, validation: Examples, clas
     kept = {name: value.detach().clone() for name, value in parameters.items()}
     first: Tensor | None = None
     for epoch in range(1, experiment.epochs + 1):
+        on_epoch()
         for number, (images, labels) in enumerate(batches()):
             optimizer.zero_grad()
             outputs = first if number == 0 and first is not None else forward(architecture, layers, images, generator)

@@ -23,7 +23,6 @@ from stages import rng
 from stages.config import LinearDecay
 from stages.models import Linear
 from stages.studies.outcome import Data, Identity, Outcome, Printed
-from stages.training.replicas import find_device
 
 Array = NDArray[np.float64]
 Penalty = Callable[[Array], Array]
@@ -127,7 +126,6 @@ WAYS = {
 
 def run(settings: LinearDecay) -> Outcome:
     """All experiments on `settings.seeds` seeds."""
-    find_device("cpu")
     seeds = range(settings.seeds)
     sweep, choice = sweep_strengths(seeds)
     table = sweep[sweep["lambda"].isin(TABLE)]

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -30,6 +27,7 @@ from stages import files
 from stages.config import MnistMlp
 from stages.models import BatchNorm, Network
 from stages.studies.outcome import Data, Identity, Outcome, Printed
+from stages.training.parallel import in_threads
 from stages.training.replicas import device_name
 from stages.training.streams import Streams
 
@@ -146,7 +144,8 @@ def run(settings: MnistMlp, parts: Mapping[str, Examples], origin: str, device: 
     """Train every method with and without the ReLU on the outputs, with every seed.
 
     `parts` are `train`, `validation` and `test`; `origin` says in a few words where they are from. Finished stacks are
-    kept below `folder` until all are finished. An interruption (Ctrl-C) stops every stack at its next step.
+    kept below `folder` and not trained again when found there. An interruption (Ctrl-C) stops every stack at its next
+    step.
     """
     stacks = plan(settings.seeds, len(parts["train"][1]))
     kept = folder / _key(settings, parts, device)
@@ -161,7 +160,7 @@ def run(settings: MnistMlp, parts: Mapping[str, Examples], origin: str, device: 
         for stack, tensors in trained.items()
         for seed, losses in zip(stack.seeds, tensors["losses"], strict=True)
     )
-    result = Outcome(
+    return Outcome(
         Data(title, published, f"{origin}: {sizes}, the same for every seed."),
         settings.model_dump() | PROTOCOL,
         outcomes,
@@ -170,8 +169,6 @@ def run(settings: MnistMlp, parts: Mapping[str, Examples], origin: str, device: 
         {"curves": curves, "scales": _scales(trained)},
         device_name(device),
     )
-    shutil.rmtree(folder)
-    return result
 
 
 def plan(seeds: int, rows: int) -> list[Stack]:
@@ -193,7 +190,7 @@ def _train_all(
         for name, (pixels, labels) in parts.items()
     }
     missing = [stack for stack in stacks if not (kept / stack.file).exists()]
-    interrupted, lock = threading.Event(), threading.Lock()
+    lock = threading.Lock()
     bar = tqdm(
         total=epochs * sum(len(stack.seeds) for stack in stacks),
         initial=epochs * sum(len(stack.seeds) for stack in stacks if stack not in missing),
@@ -204,27 +201,18 @@ def _train_all(
         disable=None,  # silent where standard error is not a terminal
     )
 
-    def run(stack: Stack) -> None:
+    def run(stack: Stack, check: Callable[[], None]) -> None:
         def on_epoch() -> None:
-            if interrupted.is_set():
-                raise KeyboardInterrupt
+            check()
             with lock:
                 bar.update(len(stack.seeds))
 
-        torch.set_flush_denormal(True)  # per thread: a converged network slows down without it
         outcome = train(METHODS[stack.method], stack.outputs == "relu", tensors, stack.seeds, epochs, on_epoch)
         with files.replacing(kept / stack.file) as temporary:
             save_file({name: value.cpu().contiguous() for name, value in outcome.items()}, temporary)
 
-    workers = (os.cpu_count() or 1) if device.type == "cpu" else 1
-    with bar, ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(run, stack) for stack in missing]
-        try:
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-                future.result()
-        finally:
-            interrupted.set()
-            pool.shutdown(cancel_futures=True)
+    with bar:
+        in_threads(run, missing, None if device.type == "cpu" else 1)
     return [load_file(kept / stack.file) for stack in stacks]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
 
 from stages import files
 
@@ -73,8 +76,14 @@ class Outcome:
     """Further tables, by name, for the figures."""
     device: str = "cpu"
 
+    @property
+    def reproduced(self) -> str:
+        """How many printed numbers came out, in words."""
+        compared = [number.same for number in self.printed if number.comparable]
+        return f"{sum(map(bool, compared))} of {len(compared)} comparable printed numbers come out to the digit"
 
-def write(outcome: Outcome, folder: Path, versions: Mapping[str, str]) -> None:
+
+def write(outcome: Outcome, folder: Path) -> None:
     """Write `outcomes.parquet`, a parquet file for each further table and, last, `record.json`."""
     files.write_parquet(folder / "outcomes.parquet", outcome.outcomes)
     for name, table in outcome.tables.items():
@@ -83,7 +92,7 @@ def write(outcome: Outcome, folder: Path, versions: Mapping[str, str]) -> None:
         "data": asdict(outcome.data),
         "parameters": outcome.parameters,
         "device": outcome.device,
-        "versions": versions,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
         "identities": {name: asdict(identity) for name, identity in outcome.identities.items()},
         "printed": [asdict(number) | {"text": number.text, "same": number.same} for number in outcome.printed],
     }

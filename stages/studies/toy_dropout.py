@@ -6,9 +6,7 @@ and masks; there Net and NetDropout start from the same weights, in the notebook
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, pairwise
 
 import pandas as pd
@@ -18,7 +16,7 @@ from torch import Tensor
 from stages.config import ToyDropout
 from stages.models import Linear
 from stages.studies.outcome import Data, Outcome, Printed
-from stages.training.replicas import find_device
+from stages.training.parallel import in_threads
 from stages.training.streams import Streams
 
 NOTEBOOK_SEED, NOTEBOOK_STEPS = 2021, 10_000
@@ -105,11 +103,9 @@ class Network:
 
 def run(settings: ToyDropout) -> Outcome:
     """Train both networks on the notebook's points and on those of `settings.seeds` seeds."""
-    find_device("cpu")
     seeds = (NOTEBOOK_SEED, *range(settings.seeds))
     stacks = [(case, seeds[i : i + STACK]) for i in range(0, len(seeds), STACK) for case in DROPOUT]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        trained = list(pool.map(lambda stack: train(stack[0], stack[1], settings.steps), stacks))
+    trained = in_threads(lambda stack, check: train(*stack, settings.steps, check), stacks)
     curves, predictions = (pd.DataFrame(list(chain(*tables))) for tables in zip(*trained, strict=True))
     points = [table.flatten().tolist() for table in Draws(seeds).points()]
     final = curves[curves["step"] == settings.steps].drop(columns="step")
@@ -135,13 +131,12 @@ Rows = list[dict[str, float | str]]
 
 
 @torch.no_grad()
-def train(case: str, seeds: Sequence[int], steps: int) -> tuple[Rows, Rows]:
+def train(case: str, seeds: Sequence[int], steps: int, on_step: Callable[[], None] = lambda: None) -> tuple[Rows, Rows]:
     """Adam on the mean squared error of all ten points at once.
 
-    Returns the rows `case, seed, step, train_loss, test_loss, norm`, whose losses are without dropped units, and
-    `case, seed, step, x, y` of the predictions.
+    `on_step` is called before every step and may raise to interrupt. Returns the rows `case, seed, step, train_loss,
+    test_loss, norm`, whose losses are without dropped units, and `case, seed, step, x, y` of the predictions.
     """
-    torch.set_flush_denormal(True)  # per thread: a converged network slows down without it
     draws = Draws(seeds)
     x, y = draws.points()
     if case == "NetDropout":
@@ -152,6 +147,7 @@ def train(case: str, seeds: Sequence[int], steps: int) -> tuple[Rows, Rows]:
     curves: Rows = []
     predictions: Rows = []
     for step in range(steps + 1):
+        on_step()
         if step % MEASURE_EVERY == 0:
             fitted, predicted = network.forward(x)[0][-1], network.forward(x_test)[0][-1]
             losses = {"train_loss": squared_error(fitted, y), "test_loss": squared_error(predicted, 2 * x_test)}

@@ -6,7 +6,6 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -23,6 +22,7 @@ from stages.files import replacing
 from stages.models import parameter_count
 from stages.training.examples import select
 from stages.training.loop import train
+from stages.training.parallel import in_threads
 
 CPU_STACK = 15
 """The most replicas that train together on a CPU: two cores then share the thirty of the default parameters."""
@@ -88,29 +88,19 @@ def train_variant(variant: Variant, material: Material, device: torch.device, ke
     """
     stacks = plan(variant, material, device)
     missing = [stack for stack in stacks if not _file(kept, stack).exists()]
-    interrupted = threading.Event()
 
-    def run(stack: Stack) -> None:
+    def run(stack: Stack, check: Callable[[], None]) -> None:
         def on_epoch() -> None:
-            if interrupted.is_set():
-                raise KeyboardInterrupt
+            check()
             progress.advance(stack)
 
-        torch.set_flush_denormal(True)  # per thread: a converged network slows down without it
         tensors = train_stack(variant, material, stack, device, on_epoch)
         with replacing(_file(kept, stack)) as temporary:
             save_file(tensors, temporary)
         progress.finish(stack)
 
-    workers = _cores() if device.type == "cpu" else 1
-    with Progress(variant, stacks, missing) as progress, ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(run, stack) for stack in missing]
-        try:
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-                future.result()
-        finally:
-            interrupted.set()
-            pool.shutdown(cancel_futures=True)
+    with Progress(variant, stacks, missing) as progress:
+        in_threads(run, missing, None if device.type == "cpu" else 1)
     return [replica for stack in stacks for replica in _unstack(stack, load_file(_file(kept, stack)))]
 
 
@@ -176,10 +166,6 @@ def _unstack(stack: Stack, tensors: dict[str, Tensor]) -> Iterator[Replica]:
 
 def _file(kept: Path, stack: Stack) -> Path:
     return kept / ("-".join(f"{labels}{seed}" for labels, seed in (stack[0], stack[-1])) + ".safetensors")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Progress:

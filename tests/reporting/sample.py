@@ -125,7 +125,7 @@ def write_results(root: Path) -> None:
                 **{section: values for section, values in body.items() if section not in ("about", "training")},
             },
             "device": "cpu",
-            "versions": VERSIONS,
+            "versions": {"python": "3.11.7", "torch": "2.14.1", "numpy": "2.4.6"},
             "replicas": replicas,
         }
         (folder / "run.json").write_text(json.dumps(record))
@@ -140,17 +140,16 @@ def write_results(root: Path) -> None:
 
 def write_seeds(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
     """What the replay and a study write, of a few epochs."""
-    outcome.write(decay_scaling.run(config.DecayScaling(epochs=20)), root / "data/studies/decay_scaling", VERSIONS)
+    outcome.write(decay_scaling.run(config.DecayScaling(epochs=20)), root / "data/studies/decay_scaling")
     examples = face_notebook.Examples(images, labels)
     short = {name: replace(one, epochs=3) for name, one in face_notebook.EXPERIMENTS.items()}
     splits = dict.fromkeys(face_notebook.SPLITS, (examples, examples))
     data = outcome.Data("Handwritten digits", False, HOSTILE)
-    outcome.write(face_notebook.run(splits, len(CLASSES), data, short), root / "data/replay", VERSIONS)
+    outcome.write(face_notebook.run(splits, len(CLASSES), data, short), root / "data/replay")
     drawn = {name: {"train": [*range(20)], "val": [*range(20, 40)]} for name in splits}
     (root / "data/replay/splits.json").write_text(json.dumps(drawn))
 
 
-VERSIONS = {"python": "3.11.7", "torch": "2.14.1", "numpy": "2.4.6"}
 METRICS = (
     "test_accuracy",
     "test_loss",

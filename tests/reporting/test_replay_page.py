@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     examples = {name: (noise(split.train), noise(split.val)) for name, split in SPLITS.items()}
     experiments = {name: replace(one, epochs=EPOCHS) for name, one in EXPERIMENTS.items()}
     data = Data("Noise", False, "Generated.")
-    outcome.write(face_notebook.run(examples, 3, data, experiments), folder, {"torch": "2"})
+    outcome.write(face_notebook.run(examples, 3, data, experiments), folder)
     splits = {name: {"train": [*range(split.train)], "val": [*range(500, 600)]} for name, split in SPLITS.items()}
     splits["aug"]["train"] = [*range(240, 483), *range(550, 557)]
     files.write_json(folder / "splits.json", splits)

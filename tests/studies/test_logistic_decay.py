@@ -121,7 +121,7 @@ def test_a_line_beyond_the_edge_is_left_out():
 
 
 def test_its_page_renders(outcome, tmp_path):
-    write(outcome, tmp_path, {"torch": "2"})
+    write(outcome, tmp_path)
     own = page.page(tmp_path)
     document = next(document for document in DOCUMENTS if own.name in document.pages)
     html = render(own, tmp_path, document=document, pages={}, claims=[])[f"seeds/{own.name}.html"]

@@ -172,13 +172,12 @@ def test_outcome(parts, tmp_path):
         "batch_norm_small_lr/relu": 202,
         "batch_norm_small_lr/logits": 192,
     }
-    assert not (tmp_path / "kept").exists()
-    again = run(SETTINGS, parts, "Noise", CPU, tmp_path / "kept")
+    again = run(SETTINGS, parts, "Noise", CPU, tmp_path / "again")
     pd.testing.assert_frame_equal(again.outcomes, outcome.outcomes, check_exact=True)
 
 
 def test_an_interruption_costs_the_runs_under_way(parts, tmp_path, monkeypatch):
-    expected = run(SETTINGS, parts, "Noise", CPU, tmp_path / "kept").outcomes
+    expected = run(SETTINGS, parts, "Noise", CPU, tmp_path / "whole").outcomes
     real, begun = train, []
 
     def interrupted(method, *arguments):
@@ -234,7 +233,7 @@ def test_printed_numbers_are_beside_ours():
 
 def test_page(parts, tmp_path):
     folder = tmp_path / "study"
-    write(run(SETTINGS, parts, "Noise", CPU, tmp_path / "kept"), folder, {})
+    write(run(SETTINGS, parts, "Noise", CPU, tmp_path / "kept"), folder)
     shown = page(folder)
     assert len(shown.figures["dead"].data) == len(METHODS) * len(OUTPUTS) * SETTINGS.seeds
     assert shown.figures["scales"].data.groupby("panel")["share"].sum().to_numpy() == pytest.approx(100)

@@ -12,11 +12,10 @@ from stages.reporting import charts
 from stages.reporting.charts import Series
 from stages.reporting.colors import BLUE, GREEN, PURPLE, VERMILION
 from stages.reporting.figures import POINTS, Figure
-from stages.reporting.seeds.page import Page, read_record
+from stages.reporting.seeds.page import CONFIDENCE, Page, read_record
 from stages.reporting.tables import Cell, Table, number, number_cell
 from stages.statistics import mean_interval
 
-CONFIDENCE = 0.95
 VERSIONS = {
     "divided": Series("divided", GREEN, (6, 3), shape="square"),
     "bias spared": Series("bias spared", PURPLE, (2, 2)),

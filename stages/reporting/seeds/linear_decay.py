@@ -15,11 +15,10 @@ from stages.reporting import charts
 from stages.reporting.charts import Spec
 from stages.reporting.colors import BLUE
 from stages.reporting.figures import Figure
-from stages.reporting.seeds.page import Page, read_record
+from stages.reporting.seeds.page import CONFIDENCE, Page, read_record
 from stages.reporting.tables import Cell, Table, number, span
 from stages.statistics import mean_interval, paired_interval
 
-CONFIDENCE = 0.95
 WAYS = {
     "book": "N(0, 1)",
     "keras": "Keras’s start, full penalty",

@@ -14,11 +14,10 @@ from stages.reporting import charts
 from stages.reporting.charts import Series, Spec
 from stages.reporting.colors import BLUE, GREEN, GREY, INK, MUTED, PAPER, VERMILION
 from stages.reporting.figures import Figure
-from stages.reporting.seeds.page import Page, read_record
+from stages.reporting.seeds.page import CONFIDENCE, Page, read_record
 from stages.reporting.tables import Cell, Table, number, number_cell, span
 from stages.statistics import mean_interval, paired_interval
 
-CONFIDENCE = 0.95
 FREE = "lambda_0"
 """The case without decay."""
 PARAMETERS = {"w1": "First weight", "w2": "Second weight", "b": "Bias"}

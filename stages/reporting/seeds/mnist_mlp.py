@@ -16,12 +16,11 @@ from stages.reporting import charts
 from stages.reporting.charts import Spec
 from stages.reporting.colors import BLUE, MUTED, PAPER, VERMILION
 from stages.reporting.figures import LEAST_LOSS, POINTS, Figure
-from stages.reporting.seeds.page import Page, read_record
+from stages.reporting.seeds.page import CONFIDENCE, Page, read_record
 from stages.reporting.tables import Cell, Table, number, span
 from stages.statistics import mean_interval, paired_interval
 
 CLASSES = 10
-CONFIDENCE = 0.95
 PRINTED_LOSSES = (0.2451, 0.2362)
 """Of the document's networks without regularization and with a decay of 1e-15."""
 METHODS = {

@@ -14,6 +14,9 @@ from stages.reporting import site
 from stages.reporting.figures import Figure
 from stages.reporting.tables import Cell, Table
 
+CONFIDENCE = 0.95
+"""Of the intervals on these pages, whose prose speaks of it."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -59,8 +62,8 @@ def printed(name: str, numbers: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
         [
             Cell(number["what"]),
-            Cell(number["printed"], sort=float(number["printed"])),
-            Cell(number["text"], sort=number["ours"]),
+            Cell(minus(number["printed"]), sort=float(number["printed"])),
+            Cell(minus(number["text"]), sort=number["ours"]),
             Cell({True: "the same digits", False: "differs", None: "not comparable"}[number["same"]], number["note"]),
         ]
         for number in numbers
@@ -81,7 +84,7 @@ def identities(name: str, record: Mapping[str, Any]) -> Table:
     rows = [
         [
             Cell(identity["text"]),
-            Cell(f"{identity['deviation']:.1e}".replace("-", "\u2212"), sort=identity["deviation"]),
+            Cell(minus(f"{identity['deviation']:.1e}"), sort=identity["deviation"]),
         ]
         for identity in record["identities"].values()
     ]
@@ -95,3 +98,8 @@ def identities(name: str, record: Mapping[str, Any]) -> Table:
         data,
         sortable=False,
     )
+
+
+def minus(text: str) -> str:
+    """With a true minus sign."""
+    return text.replace("-", "\u2212")

@@ -13,12 +13,11 @@ from stages.reporting import charts
 from stages.reporting.charts import Spec
 from stages.reporting.colors import BLUE, INK, MUTED
 from stages.reporting.figures import Figure
-from stages.reporting.seeds.page import Page, read_record
+from stages.reporting.seeds.page import CONFIDENCE, Page, read_record
 from stages.reporting.tables import number, span
 from stages.statistics import mean_interval
 
 NOTEBOOK_SEED = 2021
-CONFIDENCE = 0.95
 CASES = {"Net": "without dropout", "NetDropout": "with dropout"}
 METRICS = {"train_loss": "Loss on the ten points", "test_loss": "Loss on the line", "norm": "Parameter norm"}
 PREDICT_EVERY = 500

@@ -1,0 +1,79 @@
+"""Stage `study`: what it writes, what it keeps while it runs, and what it says of a wrong name."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from stages import study
+from stages.studies.outcome import Data, Identity, Outcome, Printed
+from tests import small
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(small.params()))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["stages.study", *arguments])
+    study.main()
+
+
+def test_what_was_kept_goes_when_all_is_written(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = study.KEPT / "decay_scaling"
+    outcomes = pd.DataFrame([{"case": "a", "seed": 0, "metric": "m", "value": 1.0}])
+    numbers = [Printed("a", "1.50", 1.504), Printed("b", "2", 3.0), Printed("c", "4", 4.0, comparable=False)]
+
+    def run(name: str, params: object) -> Outcome:
+        kept.mkdir(parents=True)
+        return Outcome(
+            Data("Noise", False, ""), {}, outcomes, {"i": Identity("same", 1e-9)}, numbers, {"more": outcomes}
+        )
+
+    monkeypatch.setattr(study, "run", run)
+    call(monkeypatch, "decay_scaling")
+    assert not kept.exists()
+    folder = study.FOLDER / "decay_scaling"
+    assert {path.name for path in folder.iterdir()} == {"outcomes.parquet", "more.parquet", "record.json"}
+    record = json.loads((folder / "record.json").read_text())
+    assert [number["same"] for number in record["printed"]] == [True, False, None]
+    assert [number["text"] for number in record["printed"]] == ["1.50", "3", "4"]
+    assert record["identities"]["i"]["deviation"] == 1e-9
+
+
+def test_what_was_kept_stays_when_it_fails(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = study.KEPT / "decay_scaling"
+
+    def run(name: str, params: object) -> Outcome:
+        kept.mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "run", run)
+    with pytest.raises(SystemExit) as stopped:
+        call(monkeypatch, "decay_scaling")
+    assert stopped.value.code == 130
+    assert kept.exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("linear_decay",), ("decay_scaling", "more")])
+def test_a_wrong_name_is_answered_with_those_that_there_are(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit):
+        call(monkeypatch, *arguments)
+    assert "params.yaml names decay_scaling" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("printed", "ours", "text"), [("2.4e-13", 2.44e-13, "2.4e-13"), ("-0.0401", -0.04008, "-0.0401")]
+)
+def test_ours_has_the_digits_of_the_printed(printed: str, ours: float, text: str) -> None:
+    assert (Printed("a", printed, ours).text, Printed("a", printed, ours).same) == (text, True)
