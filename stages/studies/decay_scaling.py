@@ -112,11 +112,11 @@ def rows() -> tuple[Floats, Floats]:
 
 
 def descend(x: Floats, y: Floats, decay: Floats, batches: Iterable[NDArray[np.int64]]) -> Floats:
-    """Gradient descent by hand from zero: the parameters (steps + 1, 5), the bias first.
+    """Gradient descent by hand from zero: the parameters (steps + 1, ..., 5), the bias first, for decays (..., 5).
 
-    Each step takes the mean gradient over the rows of a batch, and `decay` (5,) times the parameters.
+    Each step takes the mean gradient over the rows of a batch, and the decay times the parameters.
     """
-    parameters = np.zeros(x.shape[1])
+    parameters = np.zeros(decay.shape)
     path = [parameters]
     for batch in batches:
         residual = probabilities(x[batch], parameters) - y[batch]
@@ -157,14 +157,14 @@ def by_batch_size(x: Floats, y: Floats, steps: int) -> pd.DataFrame:
     """
     table = []
     for size in BATCH_SIZES:
-        for case, decay in ((f"batch_{size}/undivided", DECAY), (f"batch_{size}/divided", DECAY / size)):
-            for seed in range(SEEDS):
-                batches = islice(batches_of(size, len(y), rng.generator(seed, "decay_scaling.order")), steps)
-                last = descend(x, y, np.full(x.shape[1], decay), batches)[-1]
+        decays = np.full((2, x.shape[1]), [[DECAY], [DECAY / size]])
+        for seed in range(SEEDS):
+            batches = islice(batches_of(size, len(y), rng.generator(seed, "decay_scaling.order")), steps)
+            for case, last in zip(("undivided", "divided"), descend(x, y, decays, batches)[-1], strict=True):
                 table += [
-                    (case, seed, "norm", np.linalg.norm(last)),
-                    (case, seed, "train_loss", cross_entropy(x, y, last)),
-                    (case, seed, "train_accuracy", np.mean((x @ last > 0) == y)),
+                    (f"batch_{size}/{case}", seed, "norm", np.linalg.norm(last)),
+                    (f"batch_{size}/{case}", seed, "train_loss", cross_entropy(x, y, last)),
+                    (f"batch_{size}/{case}", seed, "train_accuracy", np.mean((x @ last > 0) == y)),
                 ]
     return pd.DataFrame(table, columns=["case", "seed", "metric", "value"])
 

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from stages import config
 from stages.datasets.arrays import Pool, write_pool
-from stages.studies import decay_scaling, face_notebook, outcome
+from stages.studies import face_notebook, outcome, toy_dropout
 
 ROOT = Path(__file__).parents[2]
 LABELS = ("clean", "partly_random", "random")
@@ -36,7 +36,7 @@ def write_results(root: Path) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["splits"] = {"seeds": SEEDS, "train": 12, "val": 12}
     params["training"]["epochs"] = EPOCHS
-    params["studies"] = {"decay_scaling": {"epochs": 20}}
+    params["studies"] = {"toy_dropout": {"seeds": 2, "steps": 500}}
     params["variants"] = VARIANTS
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     (root / "pyproject.toml").write_text('[project]\nname = "regularization-benchmark"\n')
@@ -140,7 +140,7 @@ def write_results(root: Path) -> None:
 
 def write_seeds(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
     """What the replay and a study write, of a few epochs."""
-    outcome.write(decay_scaling.run(config.DecayScaling(epochs=20)), root / "data/studies/decay_scaling")
+    outcome.write(toy_dropout.run(config.ToyDropout(seeds=2, steps=500)), root / "data/studies/toy_dropout")
     examples = face_notebook.Examples(images, labels)
     short = {name: replace(one, epochs=3) for name, one in face_notebook.EXPERIMENTS.items()}
     splits = dict.fromkeys(face_notebook.SPLITS, (examples, examples))

@@ -27,8 +27,11 @@ async function draw(figure) {
     await vegaEmbed(place, fitted(spec, width), { actions: false, renderer: "svg", tooltip: { theme: "site" } });
     place.classList.add("drawn");
     place.removeAttribute("tabindex"); // nothing left to scroll
-    place.setAttribute("role", "img");
-    place.setAttribute("aria-label", still.alt);
+    place.removeAttribute("role"); // the picture has one, beside what may steer it
+    place.removeAttribute("aria-label");
+    const picture = place.querySelector("svg");
+    picture.setAttribute("role", "img");
+    picture.setAttribute("aria-label", still.alt);
   }
   try {
     await fit();
