@@ -16,3 +16,23 @@ def _as_a_stage_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("REGBENCH_MIRROR", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with results and the report made of them; tests leave it as it is."""
+    from stages import claims, report  # only where they are needed: they import much
+    from tests.reporting.sample import write_results
+
+    root = tmp_path_factory.mktemp("project")
+    write_results(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        claims.main()
+        report.main()
+    return root
+
+
+@pytest.fixture(scope="session")
+def reports(project: Path) -> Path:
+    return project / "reports"

@@ -3,24 +3,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
-
-from stages import report
-from tests.reporting.sample import write_results
-
-
-@pytest.fixture(scope="session")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report made of a small set of results."""
-    root = tmp_path_factory.mktemp("project")
-    write_results(root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        report.main()
-    return root / "reports"
 
 
 @pytest.fixture(scope="session")
