@@ -225,11 +225,11 @@ def test_a_variant_that_is_removed_is_not_tested(
 ) -> None:
     write_benchmark(tmp_path, params)
     monkeypatch.chdir(tmp_path)
-    left = {name: variant for name, variant in params.variants.items() if name != "big"}
+    left = {name: variant for name, variant in params.variants.items() if name != "wide"}
     found = evidence.read(replace(params, studies=Studies(), variants=left))
     part = judge(next(entry for entry in CLAIMS if entry.id == "noise-can-help"), found, params)["parts"][1]
     assert part["verdict"] == "not tested"
-    assert "`big` under `variants`" in part["run"]
+    assert "`wide` under `variants`" in part["run"]
 
 
 def test_results_older_than_the_parameters_are_refused(

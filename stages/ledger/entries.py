@@ -192,7 +192,7 @@ CLAIMS = (
                 "negligible",
                 f"variants/{variant}.html#{variant}-accuracy",
             )
-            for variant in (BASELINE, "big")
+            for variant in (BASELINE, "wide")
         ],
     ),
     Claim(
@@ -241,7 +241,7 @@ CLAIMS = (
                 "greater",
                 f"variants/{variant}.html#results",
             )
-            for variant in (BASELINE, "big")
+            for variant in (BASELINE, "wide")
         ],
     ),
     Claim(
@@ -269,7 +269,7 @@ CLAIMS = (
                 "seeds/toy_dropout.html#toy_dropout-losses",
             ),
             beats("dropout"),
-            beats("big_dropout", "big"),
+            beats("wide_dropout", "wide"),
         ],
     ),
     Claim(
@@ -295,9 +295,9 @@ CLAIMS = (
         claim="A large network that is regularized does better on unseen data than a small one that is not.",
         document="001",
         section="Section 3, Think! 3.2: Overparameterized vs. Small NN",
-        experiment="The benchmark on clean labels: the larger of two networks with dropout against the smaller "
-        f"without. {UNTUNED}",
-        parts=[beats("big_dropout")],
+        experiment="The benchmark on clean labels: the network with twice the hidden units and dropout against the "
+        f"shared one without. {UNTUNED}",
+        parts=[beats("wide_dropout")],
     ),
     Claim(
         id="cocktail-helps",
