@@ -12,11 +12,13 @@ from stages.ledger.claim import judge
 from stages.ledger.entries import CLAIMS
 
 LEDGER = Path("reports/claims.json")
+STUDIES = Path("data/studies")
 
 
 @stage
 def main() -> None:
     params = config.load()
+    files.keep_only(STUDIES, params.studies.names)
     found = evidence.read(params)
     entries = [judge(claim, found, params) for claim in CLAIMS]
     files.write_json(LEDGER, entries)

@@ -68,7 +68,7 @@ class Splits(Section):
 
 
 class Training(Section):
-    network: Literal["AnimalNet", "BigAnimalNet", "AnimalNetDropout"]
+    network: Literal["AnimalNet", "WideAnimalNet", "BigAnimalNet", "AnimalNetDropout"]
     epochs: Count
     batch_size: Count
     optimizer: Literal["sgd", "adam", "adamw"]
@@ -95,7 +95,8 @@ class LogisticDecay(Section):
 
 
 class DecayScaling(Section):
-    epochs: Count
+    epochs: Annotated[int, Field(ge=2)]
+    """The first step, from zero, decays nothing."""
 
 
 class MnistMlp(Section):
@@ -189,7 +190,11 @@ def load(path: Path = PARAMS) -> Params:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold a mapping with the keys {', '.join(File.model_fields)}")
-    problems: list[str] = []
+    problems = [
+        f"studies.{name}: found nothing; allowed: its parameters, or delete the key, and the study is not run"
+        for name, body in _mapping(content.get("studies")).items()
+        if body is None
+    ]
     file = _check(File, content, (), problems)
     if file is None:
         raise _refused(path, problems)
@@ -273,6 +278,10 @@ def _problem(model: type[BaseModel], where: tuple[str | int, ...], details: Any)
         hint = " (YAML reads this as text; write the number with a dot and a sign, such as 1.0e-4)"
     allowed = details["msg"].replace("Input should be", "must be").replace("String should match pattern", "must match")
     return f"{_key(location)}: found {found!r}; {allowed}{hint}"
+
+
+def _mapping(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _key(where: tuple[str | int, ...]) -> str:

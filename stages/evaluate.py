@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ def main() -> None:
     params = config.load()
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("error")
-    forget_removed(set(params.variants))
+    files.keep_only(RUNS, params.variants)
     pool, splits, test = read_pool(), read_splits(), read_test()
     runs, confusion, layers = [], [], []
     for variant in params.variants.values():
@@ -74,13 +73,6 @@ def main() -> None:
     files.write_parquet(EVALUATION / "confusion.parquet", pd.DataFrame(confusion))
     files.write_parquet(EVALUATION / "layers.parquet", pd.DataFrame(layers))
     files.write_json(METRICS, summary(table))
-
-
-def forget_removed(variants: set[str]) -> None:
-    """Delete the runs of variants that params.yaml no longer names: DVC leaves the folders, and keeps their cache."""
-    for folder in RUNS.iterdir():
-        if folder.is_dir() and folder.name not in variants:
-            shutil.rmtree(folder)
 
 
 def restore(variant: config.Variant, state: dict[str, Tensor], pool: Pool) -> Network:

@@ -182,7 +182,9 @@ def parameter_count(network: str, image_shape: tuple[int, ...], classes: int) ->
 
 NETWORKS: dict[str, Architecture] = {
     "AnimalNet": Architecture((128, 32), F.relu, (0.0, 0.0)),
+    "WideAnimalNet": Architecture((256, 64), F.relu, (0.0, 0.0)),
     "BigAnimalNet": Architecture((124, 64), F.leaky_relu, (0.0, 0.0)),
     "AnimalNetDropout": Architecture((248, 210), F.leaky_relu, (0.5, 0.3)),
 }
-"""The seed notebook's networks (001), which end in log-softmax there and in logits here."""
+"""The seed notebook's networks (001), which end in log-softmax there and in logits here; and WideAnimalNet, which is
+AnimalNet with twice the hidden units, for BigAnimalNet is larger than AnimalNet on small images only."""

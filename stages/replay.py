@@ -14,7 +14,7 @@ from stages.datasets.manifest import RAW, downloaded
 from stages.datasets.sources import SOURCES
 from stages.errors import stage
 from stages.studies import face_notebook, outcome
-from stages.training.replicas import find_device
+from stages.training.device import find_device
 
 FOLDER = Path("data/replay")
 

@@ -11,7 +11,7 @@ from stages.config import Params
 from stages.errors import UserError, stage
 from stages.studies import outcome
 from stages.studies.outcome import Data, Outcome
-from stages.training.replicas import find_device
+from stages.training.device import find_device
 
 FOLDER = Path("data/studies")
 KEPT = Path(".cache/studies")

@@ -19,8 +19,9 @@ from safetensors.torch import save_file
 from stages import config, files
 from stages.datasets.arrays import POOL, SPLITS, read_pool, read_splits
 from stages.errors import UserError, stage
+from stages.training.device import device_name, find_device
 from stages.training.history import METRICS
-from stages.training.replicas import Material, Replica, device_name, find_device, train_variant
+from stages.training.replicas import Material, Replica, train_variant
 
 RUNS = Path("data/runs")
 KEPT = Path(".cache/train")

@@ -53,6 +53,7 @@ def test_networks_are_those_that_the_models_hold() -> None:
     ("keys", "value", "expected"),
     [
         ("studies", {}, ["studies: names none", "linear_decay"]),
+        ("studies/linear_decay", None, ["studies.linear_decay: found nothing", "delete the key"]),
         ("studies/other", {}, ["studies.other: unknown key", "toy_dropout"]),
         ("studies/toy_dropout/step", 500, ["studies.toy_dropout.step: unknown key; allowed: seeds, steps"]),
         ("studies/toy_dropout/steps", 1234, ["studies.toy_dropout.steps: found 1234", "multiple of 500"]),

@@ -44,6 +44,7 @@ def test_animal_net_starts_with_the_printed_norm() -> None:
     ("name", "sizes"),
     [
         ("AnimalNet", [3072, 128, 32, 3]),
+        ("WideAnimalNet", [3072, 256, 64, 3]),
         ("BigAnimalNet", [3072, 124, 64, 3]),
         ("AnimalNetDropout", [3072, 248, 210, 3]),
     ],
@@ -58,7 +59,7 @@ def test_layers_are_the_notebooks_and_draw_as_torch_draws(name: str, sizes: list
             assert torch.equal(network.get_submodule(f"fc{number}").weight[replica], layer.weight)
             assert torch.equal(network.get_submodule(f"fc{number}").bias[replica], layer.bias)
     x = torch.rand(5, 3, 32, 32)
-    activation = F.relu if name == "AnimalNet" else F.leaky_relu
+    activation = F.relu if name in ("AnimalNet", "WideAnimalNet") else F.leaky_relu
     expected = layers[2](activation(layers[1](activation(layers[0](x.flatten(1))))))
     assert torch.allclose(network(x.expand(2, -1, -1, -1, -1))[1], expected, atol=1e-6)
 

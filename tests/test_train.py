@@ -23,6 +23,7 @@ from stages import config
 from stages.datasets.arrays import read_pool, read_splits
 from stages.errors import UserError
 from stages.training import parallel, replicas
+from stages.training.device import find_device
 from tests import small
 
 COMMAND = (sys.executable, "-m", "stages.train")
@@ -128,8 +129,7 @@ def test_the_number_of_cores_does_not_matter(
         pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
     )
     monkeypatch.setattr(parallel, "cores", lambda: cores)
-    device = replicas.find_device("cpu")
-    outcome = replicas.train_variant(config.load().variant("everything"), material, device, tmp_path)
+    outcome = replicas.train_variant(config.load().variant("everything"), material, find_device("cpu"), tmp_path)
     written = load_file(project / "data/runs/everything/weights.safetensors")
     for replica in outcome:
         for name, value in replica.weights.items():
@@ -171,8 +171,8 @@ def test_mistakes_are_told_without_a_traceback(project: Path) -> None:
 @pytest.mark.parametrize("name", ["cuda", "cuda:1"])
 def test_asking_for_cuda_where_there_is_none(name: str) -> None:
     with pytest.raises(UserError, match=r"training\.device: found 'cuda.*no CUDA device here; set it to auto or cpu"):
-        replicas.find_device(name)
-    assert replicas.find_device("auto") == torch.device("cpu")
+        find_device(name)
+    assert find_device("auto") == torch.device("cpu")
 
 
 def test_a_gpu_takes_as_many_replicas_as_its_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -93,7 +94,18 @@ def write(outcome: Outcome, folder: Path) -> None:
         "parameters": outcome.parameters,
         "device": outcome.device,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "identities": {name: asdict(identity) for name, identity in outcome.identities.items()},
-        "printed": [asdict(number) | {"text": number.text, "same": number.same} for number in outcome.printed],
+        "identities": {
+            name: asdict(identity) | {"deviation": _finite(identity.deviation)}
+            for name, identity in outcome.identities.items()
+        },
+        "printed": [
+            asdict(number) | {"ours": _finite(number.ours), "text": number.text, "same": number.same}
+            for number in outcome.printed
+        ],
     }
     files.write_json(folder / "record.json", record)
+
+
+def _finite(value: float) -> float | None:
+    """For JSON, which has no other numbers: what diverged has none."""
+    return value if math.isfinite(value) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stages.config import Variant
-from stages.errors import UserError
 from stages.files import replacing
 from stages.models import parameter_count
 from stages.training.examples import select
@@ -54,30 +52,6 @@ class Replica:
 
 Stack = tuple[tuple[str, int], ...]
 """Replicas that train together, each named by its label set and seed."""
-
-
-def find_device(name: str) -> torch.device:
-    """The device that ``training.device`` names, made ready: deterministic, and one thread per operation on a CPU.
-
-    Raises ``UserError`` for a CUDA device that this machine does not have.
-    """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA asks for to be deterministic
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
-    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, less two seconds of imports
-    torch.set_num_threads(1)
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
-    if device.type == "cuda":
-        count = torch.cuda.device_count()
-        if (device.index or 0) >= count:
-            have = f"this machine has cuda:0 to cuda:{count - 1}" if count else "torch finds no CUDA device here"
-            raise UserError(f"params.yaml: training.device: found {name!r}, but {have}; set it to auto or cpu")
-    return device
-
-
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def train_variant(variant: Variant, material: Material, device: torch.device, kept: Path) -> list[Replica]:

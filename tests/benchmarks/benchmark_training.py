@@ -16,9 +16,9 @@ from stages import config
 from stages.config import Training
 from stages.models import NETWORKS
 from stages.regularizers import Regularizer
+from stages.training.device import find_device
 from stages.training.examples import Examples
 from stages.training.loop import augment, make_optimizer, step
-from stages.training.replicas import find_device
 from stages.training.streams import Streams
 
 PARAMS = config.load()

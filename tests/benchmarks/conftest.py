@@ -20,9 +20,9 @@ from torchvision.datasets import ImageFolder
 from stages import config
 from stages.config import Training
 from stages.regularizers import Regularizer
+from stages.training.device import device_name, find_device
 from stages.training.examples import Examples, select
 from stages.training.loop import train
-from stages.training.replicas import device_name, find_device
 
 CLASSES = ("cat", "dog", "wild")
 TRAIN, VAL, SIZE = 100, 300, 32

@@ -18,7 +18,7 @@ from stages.reporting.seeds.mnist_mlp import page
 from stages.studies import mnist_mlp
 from stages.studies.mnist_mlp import CLASSES, METHODS, OUTPUTS, Method, build, measure, plan, run, train
 from stages.studies.outcome import write
-from stages.training.replicas import find_device
+from stages.training.device import find_device
 from stages.training.streams import Streams
 
 CPU = torch.device("cpu")
