@@ -238,10 +238,11 @@ CLAIMS = (
     ),
     Claim(
         id="noise-can-help",
-        claim="Training with some 10 to 15 % of labels wrong sometimes beats training with clean labels.",
+        claim="Training with a small share of wrong labels sometimes beats training with clean labels.",
         document="001",
         section="Tutorial 1 of the same day, memorization",
         experiment="The benchmark: the same networks, images and seeds under partly random and under clean labels. "
+        "The tutorial speaks of 10 to 15 % wrong labels; the share here is measured on the page of the data. "
         "“Sometimes” is read as: with one of the two unregularized networks.",
         rule="any",
         parts=[
