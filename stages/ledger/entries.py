@@ -345,7 +345,8 @@ CLAIMS = (
         "validation accuracy. By how much that accuracy exceeds these weights’ test accuracy is compared with the "
         "same excess for the last epoch, which nothing has chosen: what the validation images are easier or harder "
         "than the test images cancels. Measured with the validation images of `splits.val` in `params.yaml`; the "
-        "notebook has 100, and fewer flatter more.",
+        "notebook has 100, and fewer flatter more. The notebook’s maximum is over all epochs; early stopping sees the "
+        "epochs up to its stop only.",
         parts=[
             Points(
                 "early_stopping",
