@@ -382,7 +382,7 @@ CLAIMS = (
     ),
     Claim(
         id="tiny-decay-is-nothing",
-        claim="A weight decay of 1e\u221215 changes nothing; what differs is the seed.",
+        claim="A weight decay of 1e\u221215 changes nothing.",
         document="003",
         section="Weight Decay",
         experiment="The document reads 86.73 against 88.33 % as a gain. Here both start from the same weights, with "
