@@ -18,8 +18,8 @@ STUDIES = Path("data/studies")
 @stage
 def main() -> None:
     params = config.load()
-    files.keep_only(STUDIES, params.studies.names)
     found = evidence.read(params)
+    files.keep_only(STUDIES, params.studies.names)
     entries = [judge(claim, found, params) for claim in CLAIMS]
     files.write_json(LEDGER, entries)
     counts = Counter(entry["verdict"] for entry in entries)

@@ -156,7 +156,7 @@ def dots(
             yOffset=alt.YOffset("series:N").scale(domain=names, paddingOuter=0.35),
         )
     intervals = (
-        base.transform_filter("isValid(datum.low) && isValid(datum.high)")
+        base.transform_filter("isValid(toNumber(datum.low)) && isValid(toNumber(datum.high))")
         .mark_rule(strokeWidth=1.5, **look)
         .encode(x=alt.X("low:Q").title(title).scale(scale).axis(tickCount=5), x2="high:Q")
     )
