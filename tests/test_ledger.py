@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from stages import config, files
-from stages.config import Params, Studies
+from stages.config import BASELINE, Params, Studies
 from stages.errors import UserError
 from stages.ledger import evidence
 from stages.ledger.claim import Claim, Part, Percent, Points, Same, judge
-from stages.ledger.entries import CLAIMS
+from stages.ledger.entries import CLAIMS, COCKTAIL, PENALTIES, REGULARIZERS
 from stages.ledger.evidence import EVALUATION, Evidence, Experiment, Measure, Outcome, indexed
 
 PROMISED = [
@@ -71,6 +71,20 @@ def points(case: str, side: Any, difference: Measure | None = None) -> Points:
 
 def test_the_ledger_holds_every_promised_claim() -> None:
     assert [entry.id for entry in CLAIMS] == PROMISED
+
+
+def test_regularizers_are_the_variants_that_share_all_else_with_the_reference(params: Params) -> None:
+    shared = {name for name, variant in params.variants.items() if variant.training == params.training}
+    assert set(REGULARIZERS) == shared - {BASELINE, "everything"}
+    assert set(PENALTIES) <= set(REGULARIZERS)
+
+
+def test_the_cocktail_is_that_of_the_variant(params: Params) -> None:
+    def methods(variant: str) -> set[str]:
+        return params.variants[variant].parameters().keys() - {"training"}
+
+    assert methods("everything") == set(COCKTAIL)
+    assert all(methods(name) == {name} for name in COCKTAIL)
 
 
 def test_points_are_paired_differences_of_shares(params: Params) -> None:

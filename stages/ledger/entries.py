@@ -206,10 +206,10 @@ CLAIMS = (
         "images under wholly random labels.",
         document="001",
         section="Tutorial 1 of the same day, memorization",
-        experiment="The benchmark on random labels: the share of training labels that the trained networks miss, a "
-        "mean over seeds, which the claim says is none, to within the smallest effect. A mean can hide one network "
-        "that fails; the values of all seeds are in the CSV file. `small_lr` is left out, for a small learning rate "
-        "may not finish learning in its epochs.",
+        experiment="The benchmark on random labels: the mean share over seeds of training labels that `none`, "
+        "`large_lr` and `wide` miss, which the claim says is none, to within the smallest effect. A mean can hide one "
+        "network that fails; the CSV file has the value of every seed. `small_lr` is left out, for it may not finish "
+        "learning in its epochs.",
         parts=[
             Points(
                 variant,
