@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write_study(project: Path, deviations: dict[str, float]) -> None:
+def write_study(project: Path, deviations: Mapping[str, float | None]) -> None:
     folder = project / "data/studies/decay_scaling"
     folder.mkdir(parents=True)
     record = {
@@ -56,6 +57,15 @@ def test_every_claim_is_in_the_ledger_with_the_data_it_was_tested_on(project: Pa
     assert entries["decay-not-divided"]["data"] == ["Some flowers"]
     assert entries["augmentation-helps"]["data"] == ["Generated"]
     assert entries["lambda-plateau"]["verdict"] == "not tested"
+
+
+def test_a_deviation_that_is_not_finite_is_undecided(project: Path) -> None:
+    write_study(project, DEVIATIONS | {"divided_differs": None})
+    claims.main()
+    entry = ledger()["decay-not-divided"]
+    assert entry["verdict"] == "undecided"
+    assert [part["verdict"] for part in entry["parts"]] == ["holds", "undecided"]
+    assert entry["parts"][1]["deviation"] is None
 
 
 def test_a_second_run_gives_the_same_bytes(project: Path) -> None:

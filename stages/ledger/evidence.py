@@ -53,7 +53,7 @@ class Experiment:
     outcomes: pd.Series
     """Values by `case, metric, seed`."""
     deviations: Mapping[str, float]
-    """Of its identities: the relative difference of two computations, by name."""
+    """Of its identities: the relative difference of two computations, by name; NaN for what is not finite."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,10 @@ def _evaluation(params: Params) -> Experiment:
 
 def _study(folder: Path) -> Experiment:
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    deviations = {name: identity["deviation"] for name, identity in record["identities"].items()}
+    deviations = {
+        name: np.nan if identity["deviation"] is None else identity["deviation"]
+        for name, identity in record["identities"].items()
+    }
     file = folder / "outcomes.parquet"
     return Experiment(str(file), record["data"]["title"], indexed(pd.read_parquet(file)), deviations)
 
