@@ -27,8 +27,8 @@ from stages import files
 from stages.config import MnistMlp
 from stages.models import BatchNorm, Network
 from stages.studies.outcome import Data, Identity, Outcome, Printed
+from stages.training.device import device_name
 from stages.training.parallel import in_threads
-from stages.training.replicas import device_name
 from stages.training.streams import Streams
 
 HIDDEN = (128, 64)
