@@ -152,6 +152,33 @@ def test_all_parts_of_a_case_must_hold_and_any_case_is_enough(params: Params) ->
     assert verdict("any", one=[good, good], two=[bad, good]) == "holds"
 
 
+def test_each_case_has_its_verdict(params: Params) -> None:
+    found = study(a=[0.9, 0.9], b=[0.8, 0.8], c=[0.85, 0.9], d=[0.8, 0.9])
+    entry = judge(
+        claim(
+            points("good", "greater"),
+            points("mixed", "greater"),
+            points("mixed", "less"),
+            points("open", "greater"),
+            points("open", "greater", measure("c") - measure("d")),
+            points("absent", "greater", measure("a", "another")),
+            points("partly absent", "greater"),
+            points("partly absent", "greater", measure("a", "another")),
+            rule="any",
+        ),
+        found,
+        params,
+    )
+    assert entry["cases"] == {
+        "good": "holds",
+        "mixed": "fails",
+        "open": "undecided",
+        "absent": "not tested",
+        "partly absent": "undecided",
+    }
+    assert entry["verdict"] == "holds"
+
+
 def test_what_has_not_run_is_not_tested_and_says_what_to_run(params: Params) -> None:
     found = study(a=[0.9, 0.9], b=[0.8, 0.8])
     missing = points("y", "greater", measure("a", "another"))

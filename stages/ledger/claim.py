@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -52,6 +52,7 @@ class Same:
 
 
 Part = Points | Percent | Same
+Judged = Verdict | Literal["not tested"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Claim:
     """What tests it and what that leaves open, in a sentence or two."""
     parts: Sequence[Part]
     rule: Literal["all", "any"] = "all"
-    """Whether all cases must hold or any one: "some", "sometimes", "which"."""
+    """Whether all cases must hold or any one: "some", "sometimes"."""
 
 
 def judge(claim: Claim, evidence: Evidence, params: Params) -> dict[str, Any]:
@@ -83,7 +84,8 @@ def judge(claim: Claim, evidence: Evidence, params: Params) -> dict[str, Any]:
         except NotTestedError as reason:
             measured = {"verdict": "not tested", "run": str(reason)}
         parts.append(shared | measured)
-    tested = any(part["verdict"] != "not tested" for part in parts)
+    cases = by_case(parts)
+    tested = any(verdict != "not tested" for verdict in cases.values())
     experiments = [evidence.experiments[name] for name in names(claim) if name in evidence.experiments and tested]
     return {
         "id": claim.id,
@@ -94,7 +96,8 @@ def judge(claim: Claim, evidence: Evidence, params: Params) -> dict[str, Any]:
         "data": list(dict.fromkeys(experiment.data for experiment in experiments)),
         "files": [experiment.file for experiment in experiments],
         "rule": claim.rule,
-        "verdict": together(parts, claim.rule) if tested else "not tested",
+        "verdict": verdict_of(as_tested(cases.values()), claim.rule) if tested else "not tested",
+        "cases": cases,
         "parts": parts,
     }
 
@@ -135,13 +138,20 @@ def same(part: Same, evidence: Evidence, params: Params) -> dict[str, Any]:
     }
 
 
-def together(parts: Sequence[dict[str, Any]], rule: Literal["all", "any"]) -> Verdict:
-    """The verdict over the cases; within a case all parts must hold."""
-    cases: dict[str, list[Verdict]] = {}
+def by_case(parts: Sequence[dict[str, Any]]) -> dict[str, Judged]:
+    """The verdict on each case: all of its parts must hold."""
+    found: dict[str, list[Judged]] = {}
     for part in parts:
-        own: Verdict = "undecided" if part["verdict"] == "not tested" else part["verdict"]
-        cases.setdefault(part["case"], []).append(own)
-    return verdict_of([verdict_of(verdicts, "all") for verdicts in cases.values()], rule)
+        found.setdefault(part["case"], []).append(part["verdict"])
+    return {
+        case: "not tested" if set(verdicts) == {"not tested"} else verdict_of(as_tested(verdicts), "all")
+        for case, verdicts in found.items()
+    }
+
+
+def as_tested(verdicts: Iterable[Judged]) -> list[Verdict]:
+    """With what is not tested as undecided."""
+    return ["undecided" if verdict == "not tested" else verdict for verdict in verdicts]
 
 
 def names(claim: Claim) -> list[str]:
