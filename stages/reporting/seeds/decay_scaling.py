@@ -13,7 +13,7 @@ from stages.reporting.charts import Series
 from stages.reporting.colors import BLUE, GREEN, PURPLE, VERMILION
 from stages.reporting.figures import POINTS, Figure
 from stages.reporting.seeds.page import CONFIDENCE, Page, read_record
-from stages.reporting.tables import Cell, Table, number, number_cell
+from stages.reporting.tables import Cell, Table, number, number_cell, percent
 from stages.statistics import mean_interval
 
 VERSIONS = {
@@ -118,7 +118,7 @@ def batches(outcomes: pd.DataFrame) -> Figure:
         "decay_scaling-batches",
         "The same strength at every batch size",
         "Norm after the same number of steps on batches in shuffled order, the decay divided by the batch size and "
-        f"not. Means over shuffles; their {CONFIDENCE:.0%} intervals are mostly narrower than the marks.",
+        f"not. Means over shuffles; their {percent(CONFIDENCE)} intervals are mostly narrower than the marks.",
         chart,
         chart,
         data,

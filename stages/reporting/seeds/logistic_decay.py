@@ -15,7 +15,7 @@ from stages.reporting.charts import Series, Spec
 from stages.reporting.colors import BLUE, GREEN, GREY, INK, MUTED, PAPER, VERMILION
 from stages.reporting.figures import Figure
 from stages.reporting.seeds.page import CONFIDENCE, Page, read_record
-from stages.reporting.tables import Cell, Table, number, number_cell, span
+from stages.reporting.tables import Cell, Table, number, number_cell, percent, span
 from stages.statistics import mean_interval, paired_interval
 
 FREE = "lambda_0"
@@ -169,7 +169,7 @@ def losses(outcomes: pd.DataFrame) -> Figure:
     return Figure(
         "logistic_decay-strengths",
         "Cost by strength of the decay",
-        f"Mean cross-entropy, without the penalty, over shuffles of the points, with the {CONFIDENCE:.0%} interval of "
+        f"Mean cross-entropy, without the penalty, over shuffles of the points, with the {percent(CONFIDENCE)} interval of "
         "the mean.",
         chart,
         still,
@@ -194,8 +194,8 @@ def shuffles(outcomes: pd.DataFrame, parameters: dict[str, Any]) -> Table:
         means = {metric: float(of(outcomes, case, metric).mean()) for metric in outcomes["metric"].unique()}
         difference = Cell("–")
         if case != FREE:
-            interval = span(100 * gain.low, 100 * gain.high, 1)
-            difference = Cell(number(100 * gain.mean, 1, signed=True), interval, 100 * gain.mean)
+            interval = span(100 * gain.low, 100 * gain.high, 2)
+            difference = Cell(number(100 * gain.mean, 2, signed=True), interval, 100 * gain.mean)
         rows.append(
             [
                 Cell(f"λ = {strength(case):g}", sort=strength(case)),
@@ -212,7 +212,7 @@ def shuffles(outcomes: pd.DataFrame, parameters: dict[str, Any]) -> Table:
         "logistic_decay-shuffles",
         f"Means over {parameters['shuffles']} shuffles of the points; accuracies in per cent, cost in nats. "
         "Difference: test accuracy minus that without decay, shuffle by shuffle, in points, with its "
-        f"{CONFIDENCE:.0%} interval. "
+        f"{percent(CONFIDENCE)} interval. "
         "Norm: square root of the sum of squares of weights and bias.",
         ["Strength", "Training accuracy", "Test accuracy", "Difference", "Training cost", "Test cost", "Norm"],
         rows,
