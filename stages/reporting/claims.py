@@ -61,6 +61,12 @@ def counts(entries: Sequence[Entry]) -> dict[str, int]:
     return {name: sum(entry["verdict"] == name for entry in entries) for name in MARKS}
 
 
+def cases(entry: Entry) -> dict[str, list[str]]:
+    """The cases of a claim by their verdict; none where there is but one case."""
+    by_verdict = {name: [case for case, verdict in entry["cases"].items() if verdict == name] for name in MARKS}
+    return {name: found for name, found in by_verdict.items() if found and len(entry["cases"]) > 1}
+
+
 def build(entries: Sequence[Entry], drawn: Sequence[Figure], context: Mapping[str, Any]) -> dict[str, str | bytes]:
     """The page and its tables, by path in the site; `drawn` are its `figures`, which the caller draws."""
     overview, parts = overview_table(entries), {entry["id"]: parts_table(entry) for entry in entries}
@@ -75,6 +81,7 @@ def build(entries: Sequence[Entry], drawn: Sequence[Figure], context: Mapping[st
         documents={document.number: document for document in DOCUMENTS},
         overview=overview,
         parts=parts,
+        cases={entry["id"]: cases(entry) for entry in entries},
         figures=drawn,
         MARKS=MARKS,
     )
@@ -104,7 +111,7 @@ def overview_table(entries: Sequence[Entry]) -> Table:
     return Table(
         "claims",
         "The claims and their verdicts. An effect is a mean over seeds, with its interval; where a claim has several "
-        "parts, how many of them hold. The data are those that the verdict belongs to; the document is the one that "
+        "cases, how many of them hold. The data are those that the verdict belongs to; the document is the one that "
         "makes the claim.",
         ["Claim", "Verdict", "In a sentence", "Effect", "Data", "Document"],
         rows,
@@ -161,13 +168,13 @@ def found_cell(part: Entry, key: str = "") -> Cell:
 
 
 def summary_cell(entry: Entry) -> Cell:
-    """What was found of the only part, or how many parts hold."""
-    parts = entry["parts"]
+    """What was found of the only part, or how many cases hold."""
+    parts, verdicts = entry["parts"], list(entry["cases"].values())
     if entry["verdict"] == "not tested":
         return Cell("–")
     if len(parts) == 1:
         return found_cell(parts[0])
-    return Cell(f"{sum(part['verdict'] == 'holds' for part in parts)} of {len(parts)} parts hold")
+    return Cell(f"{verdicts.count('holds')} of {len(verdicts)} {'cases hold' if len(verdicts) != 1 else 'case holds'}")
 
 
 def verdict_cell(verdict: str) -> Cell:

@@ -47,6 +47,7 @@ def entry(id: str, verdict: str, *parts: Any, rule: str = "all") -> dict[str, An
         "files": [] if verdict == "not tested" else ["data/evaluation/runs.parquet"],
         "rule": rule,
         "verdict": verdict,
+        "cases": {part["case"]: part["verdict"] for part in parts},
         "parts": list(parts),
     }
 
@@ -107,6 +108,30 @@ def test_every_claim_has_a_section_a_table_and_its_values(files: dict[str, str |
 def test_verdicts_are_written_and_marked(page: str) -> None:
     for claim in LEDGER:
         assert re.search(rf"\{claims.MARKS[claim['verdict']]}\s+{claim['verdict']}", section(page, claim["id"]))
+
+
+def test_cases_stand_by_their_verdict_where_there_are_several(page: str) -> None:
+    text = section(page, "two-effects")
+    assert re.search(r"holds\s*:\s*first\s", text)
+    assert re.search(r"fails\s*:\s*second\s", text)
+    assert claims.cases(LEDGER[0]) == {}
+    assert "1 of 2 cases hold" in page
+
+
+def test_the_data_behind_a_claim_are_linked(files: dict[str, str | bytes], page: str) -> None:
+    for claim in LEDGER:
+        part = page.split(f'<section id="{claim["id"]}"')[1].split("</section>")[0]
+        link = f"tables/claims-{claim['id']}.csv"
+        assert link in files
+        assert (f'behind it: <a href="{link}"' in part) == bool(claim["files"])
+
+
+def test_the_data_of_the_benchmark_have_a_page() -> None:
+    ledger = [LEDGER[0], LEDGER[1] | {"data": ["Generated", "Generated points"]}]
+    context = {"params": config.load(), "card": {"title": "Generated", "source": "digits"}, "percent": percent}
+    page = str(claims.build(ledger, [], context)["claims.html"])
+    assert "Tested on Generated points." in section(page, "one-effect")
+    assert page.count('<a href="data.html#label-sets">Generated</a>; Generated points') == 1
 
 
 def test_effects_stand_with_their_interval_and_what_matters(page: str) -> None:
