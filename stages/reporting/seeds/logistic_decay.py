@@ -169,8 +169,8 @@ def losses(outcomes: pd.DataFrame) -> Figure:
     return Figure(
         "logistic_decay-strengths",
         "Cost by strength of the decay",
-        f"Mean cross-entropy, without the penalty, over shuffles of the points, with the {percent(CONFIDENCE)} interval of "
-        "the mean.",
+        "Mean cross-entropy, without the penalty, over shuffles of the points, with the "
+        f"{percent(CONFIDENCE)} interval of the mean.",
         chart,
         still,
         data,
