@@ -79,7 +79,7 @@ METHODS = {
     "batch_norm_small_lr": Method(batch_norm=True),
 }
 OUTPUTS = ("relu", "logits")
-"""With the document's ReLU after the last layer, or without."""
+"""With the document's ReLU after the last layer, or without it and all else the same."""
 
 PRINTED = {
     "none": ("86.73", "0.2451"),
@@ -107,8 +107,16 @@ class Stack:
         return f"{self.method}-{self.outputs}-{'-'.join(map(str, self.seeds))}.safetensors"
 
 
-class RectifiedNetwork(Network):
-    """The document's networks, which treat the outputs as the hidden layer before: normalization, ReLU, dropout."""
+class DocumentNetwork(Network):
+    """The document's networks, which treat the outputs as the hidden layer before: normalization, ReLU, dropout.
+
+    Without `relu` they lack the ReLU on the outputs, and nothing else. The document drops after a ReLU, these networks
+    just before it, which makes no difference.
+    """
+
+    def __init__(self, replicas: int, inputs: int, dropout: float, relu: bool, device: torch.device):
+        super().__init__(replicas, inputs, HIDDEN, CLASSES, F.relu, (0.0, dropout), device)
+        self.relu = relu
 
     def add_batch_norm(self, momentum: float) -> None:
         """Normalize the outputs too."""
@@ -116,24 +124,19 @@ class RectifiedNetwork(Network):
         self.add_module("bn_output", BatchNorm(self.replicas, CLASSES, momentum, self.device))
 
     def forward(self, x: Tensor, streams: Streams | None = None) -> Tensor:
-        """Outputs (R, N, 10), none below zero, of x (R, N, inputs); a training pass with `streams`."""
+        """Logits (R, N, 10), with `relu` none below zero, of x (R, N, inputs); a training pass with `streams`."""
         x = super().forward(x, streams)
         if self.batch_norms:
             x = self.batch_norms[-1](x, training=streams is not None)
         p = self.dropout[-1]
         if streams is not None and p:
             x = x * (streams.uniform("dropout.output", *x.shape[1:]) >= p) / (1 - p)
-        return F.relu(x)
+        return F.relu(x) if self.relu else x
 
 
-def build(method: Method, relu: bool, seeds: Sequence[int], inputs: int, device: torch.device) -> Network:
-    """A stack of networks inputs-128-64-10, with dropout and normalization as the method has them, weights drawn.
-
-    With `relu` the document's; without it the outputs are plain logits, neither normalized nor dropped. The document
-    drops after a ReLU, these networks just before it, which makes no difference.
-    """
-    kind = RectifiedNetwork if relu else Network
-    network = kind(len(seeds), inputs, HIDDEN, CLASSES, F.relu, (0.0, method.dropout), device)
+def build(method: Method, relu: bool, seeds: Sequence[int], inputs: int, device: torch.device) -> DocumentNetwork:
+    """A stack of networks inputs-128-64-10, with dropout and normalization as the method has them, weights drawn."""
+    network = DocumentNetwork(len(seeds), inputs, method.dropout, relu, device)
     if method.batch_norm:
         network.add_batch_norm(BATCH_NORM_MOMENTUM)
     network.draw(Streams(seeds, device))
@@ -151,8 +154,8 @@ def run(settings: MnistMlp, parts: Mapping[str, Examples], origin: str, device: 
     kept = folder / _key(settings, parts, device)
     trained = dict(zip(stacks, _train_all(stacks, parts, settings.epochs, device, kept), strict=True))
     published = settings.data == "mnist"
-    title = "MNIST" if published else "Handwritten digits"
     to_train, to_validate, to_test = (f"{len(parts[name][1]):,}" for name in ("train", "validation", "test"))
+    title = "MNIST" if published else f"{to_train} handwritten digits"
     sizes = f"{to_train} images to train, {to_validate} to validate, {to_test} to test"
     outcomes = _outcomes(trained)
     curves = pd.concat(

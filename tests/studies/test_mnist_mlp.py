@@ -50,9 +50,8 @@ def _document(inputs: int, batch_norm: bool, relu: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
     for fan_in, fan_out in ((inputs, 128), (128, 64), (64, 10)):
         layers.append(nn.Linear(fan_in, fan_out))
-        if fan_out > 10 or relu:
-            layers += [nn.BatchNorm1d(fan_out)] if batch_norm else []
-            layers.append(nn.ReLU())
+        layers += [nn.BatchNorm1d(fan_out)] if batch_norm else []
+        layers += [nn.ReLU()] if fan_out > 10 or relu else []
     return nn.Sequential(*layers)
 
 
@@ -86,15 +85,24 @@ def test_trains_as_the_document_does(tensors, method, relu):
 
 def test_dropout_where_the_document_has_it(tensors):
     x = tensors["train"][0][None]
-    method = Method(dropout=0.5)
-    with_relu, plain = (build(method, relu, [0], x.shape[2], CPU) for relu in (True, False))
+    network = build(Method(dropout=0.5), True, [0], x.shape[2], CPU)
     with torch.no_grad():
-        rectified, dropped = with_relu(x), with_relu(x, Streams([0], CPU))
-        logits = plain(x, Streams([0], CPU))
-    assert ((dropped == 0) & (rectified > 0)).double().mean() > 0.1
+        rectified, dropped = network(x), network(x, Streams([0], CPU))
     assert (rectified >= 0).all()
-    assert (logits < 0).any()  # neither cut off at zero ...
-    assert (logits != 0).all()  # ... nor dropped
+    assert ((dropped == 0) & (rectified > 0)).double().mean() > 0.1
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("training", [True, False])
+def test_without_the_relu_only_the_relu_is_gone(tensors, method, training):
+    x = tensors["train"][0].expand(2, -1, -1)
+    with torch.no_grad():
+        rectified, logits = (
+            build(METHODS[method], relu, [0, 1], x.shape[2], CPU)(x, Streams([0, 1], CPU) if training else None)
+            for relu in (True, False)
+        )
+    assert (logits < 0).any()
+    assert torch.equal(logits.relu(), rectified)
 
 
 def test_cases_share_their_initial_weights():
@@ -163,14 +171,11 @@ def test_outcome(parts, tmp_path):
     assert table.filter(like="accuracy").stack().between(0, 1).all()
     assert table["dead_classes"].between(0, CLASSES).all()
     assert outcome.data.description.startswith("Noise: 60 images to train, 30 to validate, 30 to test")
-    assert not outcome.data.published
+    assert (outcome.data.title, outcome.data.published) == ("60 handwritten digits", False)
     assert len(outcome.tables["curves"]) == len(table) * SETTINGS.epochs
     units = outcome.tables["scales"].groupby(["case", "seed"]).size().groupby("case").first()
     assert units.to_dict() == {
-        "batch_norm/relu": 202,
-        "batch_norm/logits": 192,
-        "batch_norm_small_lr/relu": 202,
-        "batch_norm_small_lr/logits": 192,
+        f"{m}/{o}": 128 + 64 + 10 for m in ("batch_norm", "batch_norm_small_lr") for o in OUTPUTS
     }
     again = run(SETTINGS, parts, "Noise", CPU, tmp_path / "again")
     pd.testing.assert_frame_equal(again.outcomes, outcome.outcomes, check_exact=True)
