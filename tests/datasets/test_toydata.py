@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -42,9 +43,11 @@ def test_generated_points_are_the_same_each_time():
     np.testing.assert_array_equal(toydata.generate().features, toydata.generate().features)
 
 
-def test_published_points_are_those_of_the_file(tmp_path, mirror):
+def test_published_points_are_those_of_the_file(tmp_path, mirror, monkeypatch):
     features = np.round(np.random.default_rng(0).normal(size=(100, 2)), 2)
-    mirror("".join(f"{a}\t{b}\t{row % 2}\n" for row, (a, b) in enumerate(features)))
+    text = "".join(f"{a}\t{b}\t{row % 2}\n" for row, (a, b) in enumerate(features))
+    monkeypatch.setattr(toydata, "SHA256", hashlib.sha256(text.encode()).hexdigest())
+    mirror(text)
     points = toydata.load(PUBLISHED, tmp_path / "raw")
     np.testing.assert_array_equal(points.features, features.astype(np.float32))
     np.testing.assert_array_equal(points.labels, np.arange(100) % 2)
@@ -53,24 +56,10 @@ def test_published_points_are_those_of_the_file(tmp_path, mirror):
     assert manifest["files"][toydata.FILE]["from_mirror"]
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("", "it holds 0 rows"),
-        (99 * ROW, "it holds 99 rows"),
-        (101 * ROW, "it holds more rows"),
-        (100 * "0.5\t1\n", "2 columns"),
-        (100 * "0.5\t1.0\t2.0\t1\n", "4 columns"),
-        (99 * ROW + "0.5\t1.0\t2\n", "other labels"),
-        (99 * ROW + "nan\t1.0\t1\n", "not a number"),
-        (99 * ROW + "0.5,1.0,1\n", "separated by tabs"),
-        ("<html>not here</html>", "separated by tabs"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:loadtxt")
-def test_another_file_is_refused(tmp_path, mirror, text, found):
+@pytest.mark.parametrize("text", ["", 99 * ROW, 100 * ROW, "<html>not here</html>"])
+def test_another_file_is_refused(tmp_path, mirror, text):
     mirror(text)
-    with pytest.raises(UserError, match=r"toydata\.txt") as error:
+    with pytest.raises(UserError, match=r"toydata\.txt is not the lecture's") as error:
         toydata.load(PUBLISHED, tmp_path / "raw")
-    assert found in str(error.value)
+    assert toydata.SHA256 in str(error.value)
     assert not (tmp_path / "raw" / toydata.FILE).exists()
