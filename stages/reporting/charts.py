@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import altair as alt
+import numpy as np
 
 from stages.config import BASELINE
 from stages.reporting.colors import BLUE, GREEN, GREY, GRID, INK, MUTED, PAPER, PURPLE, VERMILION
@@ -142,7 +143,7 @@ def dots(
     """A row for each thing that is compared: dots with intervals, and a dashed line at `mark`.
 
     Data: `panel, row, value, low, high`, and `series` if several series share a row. An interval without a finite end
-    is left out.
+    has no length, and so is not seen.
     """
     scale = alt.Scale(type="log") if log else alt.Scale(zero=zero)
     if domain:
@@ -155,16 +156,28 @@ def dots(
             color=alt.Color("series:N").scale(domain=names, range=[each.color for each in series]),
             yOffset=alt.YOffset("series:N").scale(domain=names, paddingOuter=0.35),
         )
+    # Left out instead, intervals that are all without end would leave the axis without extent.
+    finite = "isValid(toNumber(datum.low)) && isValid(toNumber(datum.high)) ? {} : {}".format
     intervals = (
-        base.transform_filter("isValid(toNumber(datum.low)) && isValid(toNumber(datum.high))")
+        base.transform_calculate(
+            start=finite("toNumber(datum.low)", "datum.value"), end=finite("toNumber(datum.high)", "datum.value")
+        )
         .mark_rule(strokeWidth=1.5, **look)
-        .encode(x=alt.X("low:Q").title(title).scale(scale).axis(tickCount=5), x2="high:Q")
+        .encode(x=alt.X("start:Q").title(title).scale(scale).axis(tickCount=5), x2="end:Q")
     )
-    points = base.mark_point(filled=True, size=60, opacity=1, **look).encode(
-        x=alt.X("value:Q").title(title).scale(scale),
-        tooltip=tooltip(
-            name="row:N", **({"series": "series:N"} if series else {}), value="value:Q", low="low:Q", high="high:Q"
-        ),
+    points = (
+        base.transform_calculate(
+            interval=finite("format(datum.low, '.3~g') + ' to ' + format(datum.high, '.3~g')", "'none'")
+        )
+        .mark_point(filled=True, size=60, opacity=1, **look)
+        .encode(
+            x=alt.X("value:Q").title(title).scale(scale),
+            tooltip=[
+                *tooltip(name="row:N", **({"series": "series:N"} if series else {})),
+                alt.Tooltip("value:Q", format=".3~g"),
+                alt.Tooltip("interval:N"),
+            ],
+        )
     )
     if series:
         points = points.encode(shape=alt.Shape("series:N").scale(domain=names, range=[each.shape for each in series]))
@@ -173,6 +186,21 @@ def dots(
         layers = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark)) + layers
     height = max(20, 11 * len(series)) * len(rows)
     return in_panels(layers, panels, left=left, height=height)
+
+
+LOG_TICKS = tuple(step * 10.0**power for power in range(-15, 7) for step in (1, 3))
+"""Of a logarithmic axis over a few powers of ten."""
+MOST_TICKS = 7
+
+
+def log_ticks(values: Iterable[float]) -> tuple[float, ...]:
+    """Ticks of a logarithmic axis over these positive values: whole powers of ten where there are many."""
+    powers = np.log10([value for value in values if value > 0])
+    low, high = int(np.floor(powers.min())), int(np.ceil(powers.max()))
+    if 2 * (high - low) <= MOST_TICKS:
+        return LOG_TICKS
+    every = -(-(high - low) // MOST_TICKS)
+    return tuple(10.0**power for power in range(-every * (-low // every), high + 1, every))
 
 
 @cache
@@ -186,11 +214,12 @@ def lines(
     x_title: str = "Epoch",
     log: bool = False,
     log_x: bool = False,
+    ticks: tuple[float, ...] = LOG_TICKS,
 ) -> Spec:
     """Lines, some with a band around them.
 
     Data: `panel, series, <x>, mean`, and `low, high` if a series has a band. With `hover` the pointer shows the values
-    at the nearest x.
+    at the nearest x. `ticks` are those of the vertical axis if it is logarithmic.
     """
     names = [each.name for each in series]
     colors = alt.Scale(domain=names, range=[each.color for each in series])
@@ -204,7 +233,7 @@ def lines(
     scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
     axis = alt.Axis(tickCount=5)
     if log:
-        axis = alt.Axis(format="~g", values=[step * 10.0**power for power in range(-15, 7) for step in (1, 3)])
+        axis = alt.Axis(format="~g", values=list(ticks))
     drawn = base.mark_line(strokeWidth=1.8).encode(
         y=alt.Y("mean:Q").title(title).scale(scale).axis(axis),
         strokeDash=alt.StrokeDash("series:N").scale(dashes).legend(legend),

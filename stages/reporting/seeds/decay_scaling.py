@@ -53,8 +53,11 @@ def distances(paths: pd.DataFrame) -> Figure:
             "mean": own["distance"],
         }
     )
+    ticks = charts.log_ticks(data["mean"])
     chart, still = (
-        charts.lines("Distance", tuple(drawn.values()), ("By hand against PyTorch",), hover=hover, log=True)
+        charts.lines(
+            "Distance", tuple(drawn.values()), ("By hand against PyTorch",), hover=hover, log=True, ticks=ticks
+        )
         for hover in (True, False)
     )
     return Figure(
