@@ -69,6 +69,8 @@ READER = pd.DataFrame(
 """A reader's table, trained on draws of the reader's own."""
 CHAPTER_LR, CHAPTER_EPOCHS, CHAPTER_STRENGTH, CHAPTER_START = 0.01, 10, 3.0, 0.01
 """The book's own run of today; the last is the standard deviation of its initial weights."""
+CHAPTER_NORMS = {"scratch": {0.0: "0.00922", CHAPTER_STRENGTH: "0.00162"}, "concise": {CHAPTER_STRENGTH: "0.0136"}}
+"""Half the squared norm that the book's two programs print, by strength."""
 SMALL_INPUTS, SMALL_NOISE = 0.01, 0.001
 """Standard deviations of inputs and noise in the forum's first post."""
 L1_STRENGTH = 1.0
@@ -150,7 +152,13 @@ def run(settings: LinearDecay) -> Outcome:
             description=f"Linear regression with weights of {TRUE_WEIGHT}, a bias of {TRUE_BIAS} and noise of {NOISE}, "
             f"as in the book, and {TEST_ROWS} test rows, drawn anew for each seed. Book and readers drew theirs.",
         ),
-        settings.model_dump(),
+        {
+            **settings.model_dump(),
+            "rows": TRAIN_ROWS,
+            "true_weight": TRUE_WEIGHT,
+            "noise": NOISE,
+            "chapter_norms": CHAPTER_NORMS,
+        },
         pd.concat(outcomes, ignore_index=True),
         identities(seeds[:EXACT_SEEDS]),
         chapter_printed(norms),
@@ -330,11 +338,7 @@ def optimized(
 
 
 def chapter_printed(norms: pd.DataFrame) -> list[Printed]:
-    numbers = [
-        ("scratch", 0.0, "0.00922"),
-        ("scratch", CHAPTER_STRENGTH, "0.00162"),
-        ("concise", CHAPTER_STRENGTH, "0.0136"),
-    ]
+    numbers = [(version, *number) for version, own in CHAPTER_NORMS.items() for number in own.items()]
     printed = []
     for version, strength, value in numbers:
         ours = norms.query("version == @version and `lambda` == @strength")["half_squared_norm"]

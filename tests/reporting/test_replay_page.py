@@ -74,3 +74,10 @@ def test_what_the_defects_come_to_is_counted(page: Page, folder: Path) -> None:
     )
     assert "trained on 7 of these 100 images" in html
     assert "toy_dropout.html" not in html
+
+
+def test_a_split_without_images_in_common_is_no_defect(page: Page, folder: Path) -> None:
+    apart = replace(page, facts={**page.facts, "seen": 0})
+    html = str(render(apart, folder, document=DOCUMENTS[1], pages={}, claims=[])["seeds/replay.html"])
+    assert "trained on 0" not in html
+    assert "with this data it has not" in html

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from stages.config import LinearDecay
+from stages.reporting.seeds.linear_decay import floored, page
 from stages.studies import linear_decay
 from stages.studies.linear_decay import TRAIN_ROWS, WAYS, batches, descend, draw, ridge, soft_threshold, starts
-from stages.studies.outcome import Outcome
+from stages.studies.outcome import Outcome, write
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,14 @@ def test_only_soft_thresholding_gives_exact_zeros_and_subtracting_lets_weights_g
 def test_the_book_s_printed_norms_lie_near_ours(outcome: Outcome) -> None:
     assert [number.printed for number in outcome.printed] == ["0.00922", "0.00162", "0.0136"]
     assert all(abs(number.ours / float(number.printed) - 1) < 0.35 for number in outcome.printed)
+
+
+def test_the_page_reads_the_printed_norms_and_claims_no_more_than_it_measured(outcome: Outcome, tmp_path: Path) -> None:
+    write(outcome, tmp_path)
+    shown = page(tmp_path).figures["norms"].data.query("series == 'printed'")
+    assert sorted(shown["value"]) == sorted(float(number.printed) for number in outcome.printed)
+    values = {5.27e8: "5 × 10⁸", 9.99e11: "9 × 10¹¹", 1000.0: "1 × 10³", 0.0375: "3 × 10⁻²"}
+    assert {value: floored(value) for value in values} == values
 
 
 def test_a_lazy_layer_forgets_the_start_it_was_given() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from stages.reporting.colors import BLUE
 from stages.reporting.figures import Figure
 from stages.reporting.seeds.page import CONFIDENCE, Page, read_record
 from stages.reporting.tables import Cell, Table, number, span
-from stages.statistics import mean_interval, paired_interval
+from stages.statistics import mean_interval, paired_interval, ratio_interval
 
 WAYS = {
     "book": "N(0, 1)",
@@ -28,22 +30,20 @@ WAYS = {
 """The ways of training, by their names in the figures."""
 LEAST_LOSS = 1e-8
 """Below it the figures' logarithmic axes show no training loss."""
-PRINTED_NORMS = {("scratch", 0.0): 0.00922, ("scratch", 3.0): 0.00162, ("concise", 3.0): 0.0136}
-"""Half the squared norm, as the book prints it."""
 VERSIONS = {"scratch": "scratch", "concise": "concise, as it runs", "concise_as_meant": "concise, as meant"}
 L1 = {"proximal": "soft-thresholding", "subgradient": "subgradient", "subtracted": "subtracted by mistake"}
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 FREE: Spec = {"resolve": {"scale": {"y": "independent"}}}
 """Panels with scales of their own."""
-NOISE, TRUE_WEIGHT, ROWS = 0.01, 0.01, 20
-"""Of the generated data."""
 
 
 def page(folder: Path) -> Page:
     names = ("sweep", "reader", "norms", "small", "l1", "choice", "outcomes")
     sweep, reader, norms, small, l1, choice, outcomes = (pd.read_parquet(folder / f"{name}.parquet") for name in names)
+    parameters = read_record(folder)["parameters"]
     figures = {
         "sweep": losses(sweep),
-        "norms": chapter(norms),
+        "norms": chapter(norms, parameters["chapter_norms"]),
         "small": small_inputs(small),
         "l1": l1_ways(l1),
         "choice": chosen(choice),
@@ -51,13 +51,13 @@ def page(folder: Path) -> Page:
     }
     side_by_side = beside_reader(sweep, reader)
     facts = {
-        "seeds": read_record(folder)["parameters"]["seeds"],
+        "seeds": parameters["seeds"],
         **reader_facts(sweep, reader),
         **choice_facts(choice),
         **norm_facts(norms),
         **small_facts(small),
         **l1_facts(l1, outcomes),
-        "matched": f"{NOISE**2 / (ROWS * TRUE_WEIGHT**2):g}",
+        "matched": f"{parameters['noise'] ** 2 / (parameters['rows'] * parameters['true_weight'] ** 2):g}",
     }
     tables = {"reader": side_by_side, "choice": costs(choice)}
     return Page("linear_decay", "Weight decay with more inputs than rows", figures, tables, facts)
@@ -79,9 +79,17 @@ def losses(sweep: pd.DataFrame) -> Figure:
     data = over_strengths(sweep, panels, "way", WAYS)
     data = data[data["mean"] >= LEAST_LOSS]
     series = charts.several(WAYS.values())
+    ticks = charts.log_ticks(data["mean"])
     still, chart = (
         charts.lines(
-            "Mean squared error", series, tuple(panels.values()), hover=hover, x="lambda", x_title="Strength", log=True
+            "Mean squared error",
+            series,
+            tuple(panels.values()),
+            hover=hover,
+            x="lambda",
+            x_title="Strength",
+            log=True,
+            ticks=ticks,
         )
         for hover in (False, True)
     )
@@ -156,25 +164,27 @@ def reader_facts(sweep: pd.DataFrame, reader: pd.DataFrame) -> dict[str, Any]:
     theirs = reader.set_index("lambda")
     within = (theirs >= low.loc[theirs.index]) & (theirs <= high.loc[theirs.index])
     means = sweep.groupby(["way", "lambda"])["test_loss"].mean()
+    zero, keras = (sweep[sweep["way"] == way] for way in ("zero", "keras"))
     return {
         "within": {metric: int(within[metric].sum()) for metric in within},
         "strengths": len(theirs),
         "train_ratio": number(float((theirs["train_loss"] / ours["train_loss"].mean()).loc[1:].median()), 1),
         "at": {way: {int(s): f"{means[way, s]:.3g}" for s in (0, 1, 2, 3, 10)} for way in WAYS},
-        "zero_to_ten": percent_change(sweep, "zero", 10, 0),
-        "keras_ten_to_two": percent_change(sweep, "keras", 10, 2),
-        "keras_two_to_one": percent_change(sweep, "keras", 2, 1),
+        "zero_to_ten": percent_change(zero, 10, 0),
+        "keras_ten_to_two": percent_change(keras, 10, 2),
+        "keras_two_to_one": percent_change(keras, 2, 1),
     }
 
 
-def percent_change(sweep: pd.DataFrame, way: str, strength: float, reference: float) -> str:
-    """By how much the test loss changes from one strength to another, mean over seeds with its interval."""
-    table = sweep[sweep["way"] == way].pivot(index="seed", columns="lambda", values="test_loss")
-    change = mean_interval(100 * (table[strength] / table[reference] - 1).to_numpy(), CONFIDENCE)
-    return f"{number(change.mean, 0, signed=True)} % {span(change.low, change.high, 0)}"
+def percent_change(losses: pd.DataFrame, strength: float, reference: float) -> str:
+    """By how much the test loss changes from one strength to another, geometric mean over seeds with its interval."""
+    table = losses.pivot(index="seed", columns="lambda", values="test_loss")
+    change = ratio_interval(table[strength].to_numpy(), table[reference].to_numpy(), CONFIDENCE)
+    return f"{number(100 * change.mean, 0, signed=True)} % {span(100 * change.low, 100 * change.high, 0)}"
 
 
-def chapter(norms: pd.DataFrame) -> Figure:
+def chapter(norms: pd.DataFrame, printed: Mapping[str, Mapping[str, str]]) -> Figure:
+    """`printed` are the book's numbers, by version and strength."""
     rows = []
     panels = {0.0: "Strength 0", 3.0: "Strength 3"}
     for key, values in norms.groupby(["version", "lambda"], sort=False)["half_squared_norm"]:
@@ -182,8 +192,8 @@ def chapter(norms: pd.DataFrame) -> Figure:
         common = {"panel": panels[strength], "row": VERSIONS[version]}
         ends = {"low": values.min(), "high": values.max()}
         rows.append(common | {"series": "here", "value": values.mean(), **ends})
-        if (version, strength) in PRINTED_NORMS:
-            rows.append(common | {"series": "printed", "value": PRINTED_NORMS[version, strength]})
+        if value := printed.get(version, {}).get(str(strength)):
+            rows.append(common | {"series": "printed", "value": float(value)})
     chart = charts.dots(
         tuple(VERSIONS.values()),
         tuple(panels.values()),
@@ -236,8 +246,6 @@ def small_facts(small: pd.DataFrame) -> dict[str, Any]:
     means = small.groupby(["penalty", "lambda"])[["train_loss", "test_loss", "plotted_loss", "norm"]].mean()
     halves, squares = means.loc["norm"], means.loc["squared norm"]
     none, norm, squared = halves.loc[0.0], halves.loc[3.0], squares.loc[3.0]
-    tested = small[small["penalty"] == "norm"].pivot(index="seed", columns="lambda", values="test_loss")
-    change = mean_interval(100 * (tested[3.0] / tested[0.0] - 1).to_numpy(), CONFIDENCE)
     return {
         "small_norms": {
             "none": f"{none['norm']:.3g}",
@@ -250,7 +258,7 @@ def small_facts(small: pd.DataFrame) -> dict[str, Any]:
             "squared": f"{squared['test_loss']:.2g}",
         },
         "small_plotted": {"none": f"{none['plotted_loss']:.2g}", "norm": f"{norm['plotted_loss']:.3g}"},
-        "small_change": f"{number(change.mean, 0, signed=True)} % {span(change.low, change.high, 0)}",
+        "small_change": percent_change(small[small["penalty"] == "norm"], 3, 0),
     }
 
 
@@ -290,8 +298,14 @@ def l1_facts(l1: pd.DataFrame, outcomes: pd.DataFrame) -> dict[str, Any]:
         "subgradient_zeros": number(100 * ends.loc["subgradient", "zeros"], 0),
         "l1_norms": [number(begins.loc["subtracted", "l1_norm"], 0), number(ends.loc["subtracted", "l1_norm"], 0)],
         "l1_tests": [number(begins.loc["subtracted", "test_loss"], 0), number(ends.loc["subtracted", "test_loss"], 0)],
-        "steep_least": f"{steep.min():.0e}".replace("e+0", "e").replace("e+", "e"),
+        "steep_least": floored(steep.min()),
     }
+
+
+def floored(value: float) -> str:
+    """The leading digit of a positive value and its power of ten, never more than the value."""
+    power = math.floor(math.log10(value))
+    return f"{math.floor(value / 10.0**power)} × 10{str(power).translate(SUPERSCRIPTS)}"
 
 
 def chosen(choice: pd.DataFrame) -> Figure:

@@ -15,7 +15,7 @@ from stages.reporting.colors import BLUE, INK, MUTED
 from stages.reporting.figures import Figure
 from stages.reporting.seeds.page import CONFIDENCE, Page, read_record
 from stages.reporting.tables import number, span
-from stages.statistics import mean_interval
+from stages.statistics import ratio_interval
 
 NOTEBOOK_SEED = 2021
 CASES = {"Net": "without dropout", "NetDropout": "with dropout"}
@@ -30,7 +30,7 @@ def page(folder: Path) -> Page:
     )
     last = int(curves["step"].max())
     final = curves[curves["step"] == last].pivot(index="seed", columns="case", values="test_loss")
-    relative = mean_interval(100 * (final["NetDropout"] / final["Net"] - 1).to_numpy(), CONFIDENCE)
+    relative = ratio_interval(final["NetDropout"].to_numpy(), final["Net"].to_numpy(), CONFIDENCE)
     losses = curves.pivot(index=["seed", "step"], columns="case", values="test_loss")
     starts, least = losses.xs(0, level="step"), losses.groupby("seed").min()
     seeds = read_record(folder)["parameters"]["seeds"]
@@ -38,10 +38,11 @@ def page(folder: Path) -> Page:
         "steps": number(last, 0),
         "seeds": seeds,
         "all_seeds": seeds + 1,
-        "relative": number(relative.mean, 0, signed=True),
-        "relative_span": span(relative.low, relative.high, 0),
+        "relative": number(100 * relative.mean, 0, signed=True),
+        "relative_span": span(100 * relative.low, 100 * relative.high, 0),
         "better": int((final["NetDropout"] < final["Net"]).sum()),
         "worse_than_start": {case: int((final[case] > starts[case]).sum()) for case in CASES},
+        "nearer_on_the_way": int((least["Net"] < final["NetDropout"]).sum()),
         "least": {case: number(least[case].median(), 2) for case in CASES},
         "ends": {case: number(final[case].median(), 2) for case in CASES},
     }
