@@ -1,4 +1,4 @@
-"""The seed documents: what defines which experiments must work here."""
+"""The seed documents, whose experiments and claims the benchmark reproduces, and the pages on each."""
 
 from __future__ import annotations
 

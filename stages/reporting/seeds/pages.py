@@ -51,5 +51,6 @@ def build(pages: Mapping[Path, Page], claims: Mapping[str, Sequence[Mapping[str,
 
 def _printed(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
-    compared = [number["same"] for number in record["printed"] if number["same"] is not None]
-    return {"data": record["data"], "compared": len(compared), "same": sum(compared)}
+    numbers = [number["same"] for number in record["printed"]]
+    compared = [same for same in numbers if same is not None]
+    return {"data": record["data"], "printed": len(numbers), "compared": len(compared), "same": sum(compared)}
