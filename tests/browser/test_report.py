@@ -144,6 +144,28 @@ def test_pointer_shows_the_values_of_an_epoch(browser: Browser, reports: Path) -
         assert {"Epoch", "training", "validation"} <= {key.rstrip(":") for key in tip.locator(".key").all_inner_texts()}
 
 
+def test_the_slider_is_reached_by_keyboard_and_moves_the_predictions(browser: Browser, reports: Path) -> None:
+    with opened(browser, reports, "seeds/toy_dropout", viewport={"width": 1280, "height": 900}) as page:
+        slider = page.get_by_role("slider", name="Step")
+        assert slider.count() == 1
+        for _ in range(100):
+            page.keyboard.press("Tab")
+            if slider.evaluate("(input) => input === document.activeElement"):
+                break
+        assert slider.evaluate("(input) => input === document.activeElement")
+
+        drawn = "lines => lines.map((line) => line.getAttribute('d'))"
+        lines = page.locator("#toy_dropout-predictions svg .mark-line path")
+        last = lines.evaluate_all(drawn)
+        page.keyboard.press("Home")
+        page.wait_for_function("document.querySelector('input[type=range]').value === '0'")
+        first = lines.evaluate_all(drawn)
+        # Of each panel the true line stays and the prediction moves.
+        assert sum(before != after for before, after in zip(last, first, strict=True)) == 2
+        page.keyboard.press("End")
+        assert lines.evaluate_all(drawn) == last
+
+
 @pytest.mark.parametrize("name", ["index", "variants/l1"])
 def test_without_scripts_the_still_pictures_show(browser: Browser, reports: Path, name: str) -> None:
     with opened(browser, reports, name, java_script_enabled=False, viewport={"width": 375, "height": 800}) as page:
