@@ -83,8 +83,8 @@ def identities(name: str, record: Mapping[str, Any]) -> Table:
     """What must be the same, and by how much it is not."""
     rows = [
         [
-            Cell(identity["text"]),
-            Cell(minus(f"{identity['deviation']:.1e}"), sort=identity["deviation"]),
+            Cell(identity["text"].replace("`", "")),
+            Cell("not finite" if identity["deviation"] is None else minus(f"{identity['deviation']:.1e}")),
         ]
         for identity in record["identities"].values()
     ]
