@@ -97,7 +97,8 @@ def losses(sweep: pd.DataFrame) -> Figure:
         "linear_decay-sweep",
         "Loss and the strength of the decay",
         "Means over seeds. Three lines are models after the same 400 steps, named for where their weights start; the "
-        "fourth is where all of them would end at any strength above 0. Training losses below 1e\u22128, all at strength 0, are left out.",
+        "fourth is where all of them would end at any strength above 0. Training losses below 1e\u22128, all at "
+        "strength 0, are left out.",
         chart,
         still,
         data,
