@@ -1,4 +1,4 @@
-"""The page of study `mnist_mlp`: networks whose outputs pass through a ReLU."""
+"""The page of study `mnist_mlp`: networks whose outputs pass through a ReLU, and the same without it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from stages.statistics import mean_interval, paired_interval
 CLASSES = 10
 PRINTED_LOSSES = (0.2451, 0.2362)
 """Of the document's networks without regularization and with a decay of 1e-15."""
+PRINTED_DROPOUT_LOSS = 1.1635
+"""Of the document's network with dropout."""
 METHODS = {
     "none": "none",
     "decay_1e-15": "decay 1e\u221215",
@@ -33,7 +35,7 @@ METHODS = {
     "batch_norm": "batch norm, rate 0.1",
     "batch_norm_small_lr": "batch norm, rate 0.01",
 }
-OUTPUTS = {"relu": "With the ReLU on the outputs", "logits": "Plain outputs"}
+OUTPUTS = {"relu": "With the ReLU on the outputs", "logits": "Without that ReLU"}
 DECAYS = ("none", "decay_1e-15", "penalty", "adam_decay", "adamw")
 CURVES = ("none", "penalty", "adamw", "dropout", "batch_norm")
 LAYERS = {1: "First hidden layer", 2: "Second hidden layer", 3: "Outputs"}
@@ -269,9 +271,12 @@ def facts(cases: Cases, record: dict[str, Any]) -> dict[str, Any]:
         "spread": {"low": number(none.min(), 1), "high": number(none.max(), 1)},
         "cost": number(cost, 3),
         "log_classes": number(math.log(CLASSES), 3),
+        "printed_dropout_loss": PRINTED_DROPOUT_LOSS,
+        "dropped": number(parameters["dropout"] * math.log(CLASSES), 3),
         "printed_dead": [number(loss / cost, 2) for loss in PRINTED_LOSSES],
         "gains": {
-            outputs: {method: gain(method, outputs) for method in ("dropout", "batch_norm")} for outputs in OUTPUTS
+            outputs: {method: gain(method, outputs) for method in ("dropout", "batch_norm", "batch_norm_small_lr")}
+            for outputs in OUTPUTS
         },
         "unchanged": all(
             np.array_equal(accuracy(f"decay_1e-15/{outputs}"), accuracy(f"none/{outputs}")) for outputs in OUTPUTS
