@@ -82,6 +82,7 @@ def test_training_does_not_depend_on_the_test_set(project: Path) -> None:
     assert not any("evaluation" in d["path"] for name in lock if name.startswith("train@") for d in lock[name]["deps"])
 
 
+@pytest.mark.slow
 def test_an_experiment_with_one_variant_runs_that_variant(project: Path) -> None:
     done = small.run(project, "dvc", "exp", "run", "-S", "variants.l1.l1.strength=0.01", TARGET)
     ran = re.findall(r"Running stage '(.+)':", done.stdout)
@@ -99,6 +100,7 @@ def test_an_experiment_with_one_variant_runs_that_variant(project: Path) -> None
     assert repro(project) == []
 
 
+@pytest.mark.slow
 def test_a_variant_comes_and_goes(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     edit(project, "mine", "l2", strength=0.05)
