@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
-from sklearn.metrics import confusion_matrix, f1_score
 from torch import Tensor
 
 from stages import config, files
@@ -18,7 +17,7 @@ from stages.datasets.arrays import Pool, Split, read_pool, read_splits
 from stages.datasets.test_set import HeldOut, read_test
 from stages.errors import stage
 from stages.models import NETWORKS, Network
-from stages.statistics import expected_calibration_error
+from stages.statistics import confusion_matrix, expected_calibration_error, macro_f1
 from stages.training.examples import select
 
 RUNS = Path("data/runs")
@@ -39,6 +38,7 @@ def main() -> None:
         folder = RUNS / variant.name
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         history = pd.read_parquet(folder / "history.parquet")
+        curves = dict(iter(history.groupby(["labels", "seed"])))
         weights = load_file(folder / "weights.safetensors")
         for replica in record["replicas"]:
             labels, seed = replica["labels"], replica["seed"]
@@ -46,7 +46,7 @@ def main() -> None:
             state = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
             network = restore(variant, state, pool)
             key = {"variant": variant.name, "labels": labels, "seed": seed}
-            curve = history[(history["labels"] == labels) & (history["seed"] == seed)]
+            curve = curves[labels, seed]
             measured, counts = on_test(network, test, params.evaluation.calibration_bins)
             attacked = accuracy_under_attack(network, test, params.evaluation.fgsm_epsilon)
             measured |= {"fgsm_accuracy": attacked, "fgsm_drop": measured["test_accuracy"] - attacked}
@@ -96,18 +96,15 @@ def predict(network: Network, images: np.ndarray) -> np.ndarray:
 def on_test(network: Network, test: HeldOut, bins: int) -> tuple[dict[str, Any], list[dict[str, int]]]:
     """The metrics on the test set, and the confusion counts as rows of true class, predicted class, count."""
     log_probabilities = predict(network, test.images)
-    predicted = log_probabilities.argmax(1)
-    classes = range(log_probabilities.shape[1])
+    predicted, classes = log_probabilities.argmax(1), log_probabilities.shape[1]
+    counts = confusion_matrix(test.labels, predicted, classes)
     metrics = {
         "test_accuracy": float((predicted == test.labels).mean()),
         "test_loss": negative_log_likelihood(log_probabilities, test.labels),
         "expected_calibration_error": expected_calibration_error(np.exp(log_probabilities), test.labels, bins),
-        "macro_f1": float(f1_score(test.labels, predicted, labels=classes, average="macro", zero_division=0)),
+        "macro_f1": macro_f1(counts),
     }
-    counts = confusion_matrix(test.labels, predicted, labels=classes)
-    rows = [
-        {"true": true, "predicted": guess, "count": int(counts[true, guess])} for true in classes for guess in classes
-    ]
+    rows = [{"true": true, "predicted": guess, "count": int(count)} for (true, guess), count in np.ndenumerate(counts)]
     return metrics, rows
 
 

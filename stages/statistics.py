@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit  # scipy.stats takes a second to import
 
 Side = Literal["greater", "less", "negligible", "not less"]
 """What a claim says of an effect. Effects smaller in magnitude than the smallest one that matters are negligible."""
@@ -39,7 +39,7 @@ def mean_interval(values: np.ndarray, confidence: float) -> Interval:
     if n < 2:
         return Interval(mean, np.nan, np.nan, n)
     with np.errstate(invalid="ignore"):  # an infinite value has no spread, and the interval is NaN
-        half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+        half = float(stdtrit(n - 1, (1 + confidence) / 2) * values.std(ddof=1) / np.sqrt(n))
     return Interval(mean, mean - half, mean + half, n)
 
 
@@ -92,6 +92,20 @@ def verdict_of(verdicts: Collection[Verdict], rule: Literal["all", "any"]) -> Ve
     if least(each == "holds" for each in verdicts):
         return "holds"
     return "fails" if most(each == "fails" for each in verdicts) else "undecided"
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """How many images of each true class (rows) were given each class (columns), from class indices (N,)."""
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def macro_f1(confusion: np.ndarray) -> float:
+    """Mean over classes of the harmonic mean of precision and recall, from a confusion matrix (K, K).
+
+    A class that neither occurs nor is predicted counts as 0, as with scikit-learn's ``zero_division=0``.
+    """
+    hits, counts = np.diag(confusion), confusion.sum(0) + confusion.sum(1)
+    return float(np.mean(2 * hits / np.maximum(counts, 1)))
 
 
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> float:

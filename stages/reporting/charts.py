@@ -315,4 +315,5 @@ def in_panels(
         spacing=SPACING,
         usermeta={"left": left, "square": square},
     )
-    return faceted.to_dict() | {"config": CONFIG}
+    # Altair's check against the schema of Vega-Lite takes as long as all else; a test makes it for every chart.
+    return faceted.to_dict(validate=False) | {"config": CONFIG}

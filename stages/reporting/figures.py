@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
@@ -56,10 +56,30 @@ class Figure:
         return {"data": {"values": self.csv, "format": {"type": "csv"}}, "description": self.title}
 
 
-def draw(figures: Sequence[Figure]) -> list[str]:
-    """The figures as SVG, drawn by several processes, for each draws one chart at a time."""
-    with ProcessPoolExecutor(min(4, os.cpu_count() or 1), get_context("spawn")) as workers:
-        return list(workers.map(svg.draw, [figure.still_spec for figure in figures], chunksize=4))
+class Drawing:
+    """Makes the files of figures, in other processes while this one goes on: each draws one chart at a time."""
+
+    def __init__(self) -> None:
+        self._workers = ProcessPoolExecutor(min(4, os.cpu_count() or 1), get_context("spawn"))
+        self._drawn: list[tuple[Figure, Future[str]]] = []
+
+    def __enter__(self) -> Drawing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._workers.shutdown(cancel_futures=True)
+
+    def add(self, figures: Iterable[Figure]) -> None:
+        """Start to draw figures."""
+        self._drawn += [(figure, self._workers.submit(svg.draw, figure.still_spec)) for figure in figures]
+
+    def files(self) -> dict[str, str | bytes]:
+        """The numbers and the drawing of every figure added, by path in the site; waits until all are drawn."""
+        return {
+            f"figures/{figure.name}.{kind}": content
+            for figure, drawing in self._drawn
+            for kind, content in (("csv", figure.csv), ("svg", drawing.result()))
+        }
 
 
 def differences(comparison: Comparison) -> Figure:

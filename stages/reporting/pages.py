@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Hashable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,26 +62,29 @@ class Finding:
         return len(self.better) + len(self.worse) + self.unclear
 
 
-def build(results: Results, studied: Mapping[Path, Page], ledger: Sequence[claims.Entry]) -> dict[str, str | bytes]:
+def build(
+    results: Results, studied: Iterable[tuple[Path, Page]], ledger: Sequence[claims.Entry]
+) -> dict[str, str | bytes]:
     """All files of the site, by path: from the results of the benchmark, the pages on the seed documents' experiments
-    by the folder of their results, and the claims."""
+    with the folders of their results, and the claims."""
     comparison = compare(results.replicas, results.params.variants, results.params.evaluation.confidence)
     overview = [figures.differences(comparison), figures.memories(comparison)]
     own = {name: figures.of_variant(name, results) for name in results.params.variants}
     judged = claims.figures(ledger)
-    of_seeds = [figure for page in studied.values() for figure in page.figures.values()]
-    drawn = [*overview, *(figure for group in own.values() for figure in group), *judged, *of_seeds]
-    with ThreadPoolExecutor(1) as beside:
-        pictures = beside.submit(figures.draw, drawn)
-        files = {
+    with figures.Drawing() as drawing:
+        drawing.add([*overview, *(figure for group in own.values() for figure in group), *judged])
+        of_seeds = {}
+        for folder, page in studied:
+            drawing.add(page.figures.values())
+            of_seeds[folder] = page
+        return {
             **shared_pages(results, comparison, overview, claims.counts(ledger)),
             **variant_pages(results, comparison, own),
             **claims.build(ledger, judged, shared_context(results)),
-            **seeds.build(studied, claims.by_document(ledger)),
+            **seeds.build(of_seeds, claims.by_document(ledger)),
             **site.assets(),
+            **drawing.files(),
         }
-    files |= {f"figures/{figure.name}.csv": figure.csv for figure in drawn}
-    return files | {f"figures/{figure.name}.svg": svg for figure, svg in zip(drawn, pictures.result(), strict=True)}
 
 
 def shared_pages(

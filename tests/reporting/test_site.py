@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 from xml.etree import ElementTree
 
+import altair
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +25,7 @@ from stages.reporting import site
 from stages.reporting.colors import PALETTE
 from tests.reporting.sample import CLASSES, DIVERGED, HOSTILE, LABELS, ROOT, SEEDS, TEST, VARIANTS, write_results
 
+CHART = re.compile(r'<script type="application/json">(.*?)</script>', re.DOTALL)
 TIMING = "timing/index.html"
 """Made by another stage, which a report does not wait for."""
 
@@ -196,6 +199,16 @@ def test_every_csv_is_a_table_and_is_linked(documents: dict[str, Document], repo
         if path.suffix == ".csv":
             assert len(pd.read_csv(path)) > 0
     assert len(files) > 30
+
+
+def test_every_chart_is_vega_lite(reports: Path) -> None:
+    charts = [json.loads(spec) for page in sorted(reports.rglob("*.html")) for spec in CHART.findall(page.read_text())]
+    assert len(charts) > 30
+    for chart in charts:
+        altair.Chart.from_dict(chart)  # raises if the schema of Vega-Lite refuses it
+    charts[0]["config"]["view"] = "a text"
+    with pytest.raises(Exception, match=r"config'\]\['view"):
+        altair.Chart.from_dict(charts[0])
 
 
 def test_figures_are_svg_that_turn_dark(reports: Path) -> None:

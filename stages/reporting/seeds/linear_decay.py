@@ -11,7 +11,6 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from stages.reporting import charts
 from stages.reporting.charts import Spec
@@ -392,7 +391,10 @@ def choice_facts(choice: pd.DataFrame) -> dict[str, Any]:
 def priors() -> Figure:
     """Both priors with the same standard deviation."""
     w = np.linspace(-4, 4, 161)
-    densities = {"Gaussian (L2)": stats.norm.pdf(w), "Laplace (L1)": stats.laplace.pdf(w, scale=np.sqrt(0.5))}
+    densities = {
+        "Gaussian (L2)": np.exp(-(w**2) / 2) / np.sqrt(2 * np.pi),
+        "Laplace (L1)": np.exp(-np.sqrt(2) * np.abs(w)) / np.sqrt(2),
+    }
     data = pd.concat(
         pd.DataFrame({"panel": panel, "series": name, "weight": w, "mean": values})
         for name, density in densities.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,19 @@ from stages.reporting.seeds.documents import DOCUMENTS
 from stages.reporting.seeds.page import Page, read_record, render
 
 
-def read(names: Sequence[str], data: Path) -> dict[Path, Page]:
-    """The pages on the replay and on the studies of these names, by the folder of their results below `data`.
+def read(names: Sequence[str], data: Path) -> Iterator[tuple[Path, Page]]:
+    """The pages on the replay and on the studies of these names, each with the folder of its results below `data`.
 
     Raises `UserError` if results are missing.
     """
-    pages = {}
     for name in (name for document in DOCUMENTS for name in document.pages):
         if name == "replay" or name in names:
             folder = data / "replay" if name == "replay" else data / "studies" / name
             try:
-                pages[folder] = import_module(f"stages.reporting.seeds.{name}").page(folder)
+                page = import_module(f"stages.reporting.seeds.{name}").page(folder)
             except FileNotFoundError as error:
                 raise UserError(f"{error.filename or error} is missing; `dvc repro report` makes it") from None
-    return pages
+            yield folder, page
 
 
 def build(pages: Mapping[Path, Page], claims: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str | bytes]:
