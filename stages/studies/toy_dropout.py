@@ -11,6 +11,7 @@ from itertools import chain, pairwise
 
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stages.config import ToyDropout
@@ -22,8 +23,8 @@ from stages.training.streams import Streams
 NOTEBOOK_SEED, NOTEBOOK_STEPS = 2021, 10_000
 POINTS, TEST_POINTS = 10, 40
 UNITS = (1, 300, 500, 1)
-DROPOUT = {"Net": (0.0, 0.0), "NetDropout": (0.4, 0.2)}
-"""The networks, by the shares of units that they drop before each activation."""
+DROPOUT: dict[str, tuple[float, ...]] = {"Net": (), "NetDropout": (0.4, 0.2)}
+"""The networks, by the shares of units that they drop before each activation, if any."""
 NEGATIVE_SLOPE = 0.01
 LR = 1e-4
 MEASURE_EVERY, PREDICT_EVERY = 100, 500
@@ -57,7 +58,7 @@ class Draws(Streams):
             torch.rand(POINTS, UNITS[layer], dtype=torch.float64, generator=self.generator(r, f"dropout.{layer}"))
             for r in range(len(self.seeds))
         ]
-        return (torch.stack(draws) < 1 - p).float() / (1 - p)
+        return (torch.stack(draws) < 1 - p).float().div_(1 - p)
 
 
 class Network:
@@ -68,37 +69,47 @@ class Network:
         for replica in range(len(draws.seeds)):
             for layer in layers:
                 layer.draw(replica, draws.generator(replica, "init"))
-        self.weights = [layer.weight.detach().mT.contiguous() for layer in layers]
-        self.biases = [layer.bias.detach()[:, None].contiguous() for layer in layers]
-        for parameter in self.parameters:
-            parameter.grad = torch.zeros_like(parameter)
+        tensors = [layer.weight.detach().mT for layer in layers] + [layer.bias.detach()[:, None] for layer in layers]
+        self.parameters = torch.cat([tensor.flatten() for tensor in tensors])
+        """All in one row, for each further tensor costs the optimizer as much time as one step of its arithmetic."""
+        self.parameters.grad = torch.zeros_like(self.parameters)
+        self.weights, self.biases = self._split(self.parameters, tensors)
+        self.weight_gradients, self.bias_gradients = self._split(self.parameters.grad, tensors)
 
-    @property
-    def parameters(self) -> list[Tensor]:
-        return [*self.weights, *self.biases]
+    @staticmethod
+    def _split(row: Tensor, tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """The parts of a row that are each layer's weights (R, fan_in, fan_out) and biases (R, 1, fan_out)."""
+        parts = [p.view(t.shape) for p, t in zip(row.split([t.numel() for t in tensors]), tensors, strict=True)]
+        return parts[: len(parts) // 2], parts[len(parts) // 2 :]
 
     def norm(self) -> Tensor:
         """Square root of the sum of squares over all parameters (R,)."""
-        return torch.stack([p.square().flatten(1).sum(1) for p in self.parameters]).sum(0).sqrt()
+        return torch.stack([p.square().flatten(1).sum(1) for p in (*self.weights, *self.biases)]).sum(0).sqrt()
 
-    def forward(self, x: Tensor, masks: Sequence[Tensor | float] = (1.0, 1.0)) -> tuple[list[Tensor], list[Tensor]]:
-        """For x (R, N, 1): every layer's input, the network's output last; and the hidden units' derivatives."""
-        values, slopes = [x], []
-        for weight, bias, mask in zip(self.weights, self.biases, masks, strict=False):
-            z = torch.baddbmm(bias, values[-1], weight)
-            slopes.append(torch.where(z > 0, 1.0, NEGATIVE_SLOPE) * mask)
-            values.append(z * slopes[-1])
-        return [*values, torch.baddbmm(self.biases[-1], values[-1], self.weights[-1])], slopes
+    def forward(self, x: Tensor, masks: Sequence[Tensor] = ()) -> list[Tensor]:
+        """Every layer's input for x (R, N, 1), the network's output last; masks multiply the hidden units."""
+        values = [x]
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            values.append(torch.baddbmm(bias, values[-1], weight))
+            if layer < len(self.weights) - 1:
+                F.leaky_relu_(values[-1], NEGATIVE_SLOPE)
+                if masks:
+                    values[-1] *= masks[layer]
+        return values
 
-    def differentiate(self, x: Tensor, y: Tensor, masks: Sequence[Tensor | float]) -> None:
+    def differentiate(self, x: Tensor, y: Tensor, masks: Sequence[Tensor] = ()) -> None:
         """Set the gradient of each replica's mean squared error."""
-        (*values, predicted), slopes = self.forward(x, masks)
+        *values, predicted = self.forward(x, masks)
         delta = (predicted - y) * (2 / y.shape[1])
         for layer in reversed(range(len(self.weights))):
-            torch.bmm(values[layer].mT, delta, out=self.weights[layer].grad)
-            torch.sum(delta, 1, keepdim=True, out=self.biases[layer].grad)
+            torch.bmm(values[layer].mT, delta, out=self.weight_gradients[layer])
+            torch.sum(delta, 1, keepdim=True, out=self.bias_gradients[layer])
             if layer:
-                delta = torch.bmm(delta, self.weights[layer].mT) * slopes[layer - 1]
+                delta = torch.bmm(delta, self.weights[layer].mT)
+                # A unit has the sign of its input; the gradient of one that is dropped is zero whatever its slope.
+                delta = torch.ops.aten.leaky_relu_backward(delta, values[layer], NEGATIVE_SLOPE, True)
+                if masks:
+                    delta *= masks[layer - 1]
 
 
 def run(settings: ToyDropout) -> Outcome:
@@ -142,21 +153,21 @@ def train(case: str, seeds: Sequence[int], steps: int, on_step: Callable[[], Non
     if case == "NetDropout":
         draws.notebook.manual_seed(NOTEBOOK_SEED)  # the notebook sets it again, before this network only
     network = Network(draws)
-    optimizer = torch.optim.Adam(network.parameters, lr=LR, fused=True)
+    optimizer = torch.optim.Adam([network.parameters], lr=LR, fused=True)
     x_test = torch.linspace(0, 1, TEST_POINTS).reshape(1, -1, 1).expand(len(seeds), -1, -1)
     curves: Rows = []
     predictions: Rows = []
     for step in range(steps + 1):
         on_step()
         if step % MEASURE_EVERY == 0:
-            fitted, predicted = network.forward(x)[0][-1], network.forward(x_test)[0][-1]
+            fitted, predicted = network.forward(x)[-1], network.forward(x_test)[-1]
             losses = {"train_loss": squared_error(fitted, y), "test_loss": squared_error(predicted, 2 * x_test)}
             curves += rows(case, seeds, step, norm=network.norm(), **losses)
             if step % PREDICT_EVERY == 0:
                 for point in range(TEST_POINTS):
                     predictions += rows(case, seeds, step, x=x_test[:, point, 0], y=predicted[:, point, 0])
         if step < steps:
-            network.differentiate(x, y, [draws.masks(i, p) if p else 1.0 for i, p in enumerate(DROPOUT[case], 1)])
+            network.differentiate(x, y, [draws.masks(layer, p) for layer, p in enumerate(DROPOUT[case], 1)])
             optimizer.step()
     return curves, predictions
 
