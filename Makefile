@@ -40,8 +40,8 @@ ui: $(READY) ## compare the runs in MLflow at http://127.0.0.1:5000 (PORT=... fo
 	  $(RUN) MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui \
 	    --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --host 127.0.0.1 --port $(PORT) ;; esac
 
-test: $(READY) ## run the tests
-	@$(RUN) python -m pytest
+test: $(READY) ## run the tests, on all cores
+	@$(RUN) python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 bench: $(READY) ## time the training step anew, into reports/timing/
 	@$(RUN) dvc repro --force --single-item benchmark

@@ -7,9 +7,11 @@ import logging
 import math
 import os
 import re
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -116,9 +118,7 @@ def synchronise(name: str, note: str, records: Sequence[Record]) -> Outcome:
     for chatter in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(chatter).setLevel(logging.ERROR)
     if address.startswith("sqlite"):
-        # Else each of thousands of commits waits for the disk, which takes as long as all else. Only a machine that
-        # goes down meanwhile can damage the file, and it is rebuilt from data/.
-        event.listen(Engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
+        event.listen(Engine, "connect", _hasten)
     # Several processes that meet a new sqlite file at once break it for good.
     with alone(LOCK, "another process is writing runs to MLflow"):
         try:
@@ -127,6 +127,15 @@ def synchronise(name: str, note: str, records: Sequence[Record]) -> Outcome:
             return _fill(client, experiment.experiment_id, records, _page(address, experiment.experiment_id))
         except (MlflowException, SQLAlchemyError, OSError) as error:
             raise _unusable(address, error) from error
+
+
+def _hasten(connection: sqlite3.Connection, _: object) -> None:
+    """Let commits not wait for the disk: there are thousands, and the waits take half as long as all else.
+
+    Only a machine that goes down meanwhile can damage the file, and it is rebuilt from data/.
+    """
+    with suppress(sqlite3.DatabaseError):  # MLflow says what is wrong with a file that is damaged already
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 def _fill(client: MlflowClient, experiment: str, records: Sequence[Record], page: str) -> Outcome:
