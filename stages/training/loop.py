@@ -13,11 +13,16 @@ from stages.config import Training
 from stages.errors import UserError
 from stages.models import NETWORKS, Network
 from stages.regularizers import Regularizer
+from stages.training import optimizers
 from stages.training.examples import Examples
 from stages.training.history import History
 from stages.training.streams import Streams
 
-OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": optimizers.SGD,
+    "adam": optimizers.Adam,
+    "adamw": optimizers.AdamW,
+}
 
 
 @dataclass(frozen=True)
