@@ -96,7 +96,7 @@ def of_variant(
                 variant=variant.name,
                 labels=labels,
                 n=len(rows),
-                percent=f"{confidence:.0%}",
+                percent=f"{100 * confidence:g} %",
             ),
             parameters=parameters,
             metrics=summary(rows, confidence),

@@ -75,7 +75,7 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
         range=[BLUE, VERMILION, GREY],
     )
     shapes = alt.Scale(domain=verdicts.domain, range=["triangle-right", "triangle-left", "circle"])
-    base = alt.Chart().encode(y=rows_of(variants))
+    base = alt.Chart().encode(y=rows_of("variant", variants))
     zero = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     intervals = base.mark_rule(strokeWidth=1.5).encode(
         x=alt.X("low:Q").title(f"Difference to {BASELINE} (points)").axis(tickCount=6),
@@ -148,7 +148,7 @@ def dots(
     scale = alt.Scale(type="log") if log else alt.Scale(zero=zero)
     if domain:
         scale = alt.Scale(domain=list(domain), clamp=True)
-    base = alt.Chart().encode(y=alt.Y("row:N").sort(list(rows)).title(None).axis(grid=True, ticks=False, domain=False))
+    base = alt.Chart().encode(y=rows_of("row", rows))
     look: dict[str, Any] = {} if series else {"color": BLUE}
     names = [each.name for each in series]
     if series:
@@ -293,8 +293,8 @@ def confusion(classes: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
     return in_panels(cells + numbers if written else cells, panels, left=66, height=PANEL["width"], square=True)
 
 
-def rows_of(variants: Iterable[str]) -> alt.Y:
-    return alt.Y("variant:N").sort(list(variants)).title(None).axis(grid=True, ticks=False, domain=False)
+def rows_of(field: str, names: Iterable[str]) -> alt.Y:
+    return alt.Y(f"{field}:N").sort(list(names)).title(None).axis(grid=True, ticks=False, domain=False)
 
 
 def tooltip(**fields: str) -> list[alt.Tooltip]:

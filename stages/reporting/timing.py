@@ -6,13 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from stages.config import BASELINE
 from stages.reporting import site, svg
-from stages.reporting.charts import Spec, in_panels, rows_of, tooltip
-from stages.reporting.colors import BLUE, MUTED
+from stages.reporting.charts import dots
 from stages.reporting.figures import Figure
 from stages.reporting.tables import Cell, Table, number, number_cell, span
 
@@ -229,8 +227,7 @@ def notebook_figure(timings: Timings) -> Figure:
         )
         for benchmark in timings.group("notebook", "same work")
     )
-    scale = alt.Scale(type="log")
-    chart = dots(tuple(data["variant"]), (panel,), "Times as long as one replica here", 200, scale, mark=1)
+    chart = dots(tuple(data["row"]), (panel,), "Times as long as one replica here", left=200, mark=1, log=True)
     return Figure(
         "notebook",
         "The seed notebook’s loop and this one",
@@ -248,7 +245,7 @@ def variants_figure(timings: Timings) -> Figure:
         for replicas, panel in zip(timings.stacks, panels, strict=True)
         for variant in timings.variants
     )
-    chart = dots(timings.variants, panels, f"Times as long as {BASELINE}", 126, alt.Scale(zero=False), mark=1)
+    chart = dots(timings.variants, panels, f"Times as long as {BASELINE}", mark=1)
     return Figure(
         "variants",
         "What an epoch of each variant costs",
@@ -266,7 +263,7 @@ def shares_figure(timings: Timings) -> Figure:
         for replicas, panel in zip(timings.stacks, panels, strict=True)
         for variant in timings.variants
     )
-    chart = dots(timings.variants, panels, "Share of the step (%)", 126, alt.Scale(domain=[0, 100]), mark=100)
+    chart = dots(timings.variants, panels, "Share of the step (%)", mark=100, domain=(0, 100))
     return Figure(
         "products",
         "How close a training step comes to its matrix products alone",
@@ -278,22 +275,9 @@ def shares_figure(timings: Timings) -> Figure:
     )
 
 
-def drawn(panel: str, variant: str, value: Quartiles) -> dict[str, Any]:
+def drawn(panel: str, row: str, value: Quartiles) -> dict[str, Any]:
     """A row of a figure's data."""
-    return {"panel": panel, "variant": variant, "median": value.median, "low": value.low, "high": value.high}
-
-
-def dots(rows: tuple[str, ...], panels: tuple[str, ...], title: str, left: int, scale: alt.Scale, mark: float) -> Spec:
-    """Medians with quartiles, and a line at `mark`. Data as `drawn` makes it."""
-    base = alt.Chart().encode(y=rows_of(rows))
-    line = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark))
-    quartiles = base.mark_rule(strokeWidth=1.5, color=BLUE).encode(
-        x=alt.X("low:Q").title(title).scale(scale), x2="high:Q"
-    )
-    medians = base.mark_point(filled=True, size=60, opacity=1, color=BLUE).encode(
-        x="median:Q", tooltip=tooltip(variant="variant:N", median="median:Q", low="low:Q", high="high:Q")
-    )
-    return in_panels(line + quartiles + medians, panels, left=left, height=20 * len(rows))
+    return {"panel": panel, "row": row, "value": value.median, "low": value.low, "high": value.high}
 
 
 def ratio_table(timings: Timings) -> Table:

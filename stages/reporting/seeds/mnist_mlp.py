@@ -17,7 +17,7 @@ from stages.reporting.charts import Spec
 from stages.reporting.colors import BLUE, MUTED, PAPER, VERMILION
 from stages.reporting.figures import LEAST_LOSS, POINTS, Figure
 from stages.reporting.seeds.page import CONFIDENCE, Page, read_record
-from stages.reporting.tables import Cell, Table, number, span
+from stages.reporting.tables import Cell, Table, number, percent, span
 from stages.statistics import mean_interval, paired_interval
 
 CLASSES = 10
@@ -100,7 +100,7 @@ def by_seed(
     looks = (charts.Series("each seed", VERMILION), charts.Series("mean", BLUE, shape="diamond"))
     names = tuple(METHODS[method] for method in methods)
     chart = charts.dots(names, tuple(OUTPUTS.values()), axis, left=150, series=looks, domain=domain)
-    text = f"Each seed, and the mean over seeds with its {CONFIDENCE:.0%} interval."
+    text = f"Each seed, and the mean over seeds with its {percent(CONFIDENCE)} interval."
     return Figure(name, title, text, chart, chart, pd.DataFrame(rows))
 
 
