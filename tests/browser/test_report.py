@@ -35,7 +35,7 @@ def opened(browser: Browser, reports: Path, name: str, **options: Any) -> Iterat
     page.on("request", lambda request: complaints.append(request.url) if outside(request.url) else None)
     page.goto((reports / f"{name}.html").as_uri())
     if options.get("java_script_enabled", True):
-        page.wait_for_function("[...document.querySelectorAll('.drawing')].every((each) => each.querySelector('svg'))")
+        page.wait_for_function("!document.querySelector('.drawing:not(.drawn)')")
     yield page
     context.close()
     assert complaints == []
@@ -66,6 +66,8 @@ def test_page_is_as_wide_as_its_window(browser: Browser, reports: Path, name: st
             assert bounds is not None
             assert bounds["x"] >= 0
             assert bounds["x"] + bounds["width"] <= width
+            # Labels and legends fit: the picture is not shrunk to make room for them.
+            assert box.evaluate("(svg) => svg.viewBox.baseVal.width") <= 1.06 * bounds["width"]
 
 
 def test_panels_stand_below_one_another_on_a_phone_and_side_by_side_on_a_desk(browser: Browser, reports: Path) -> None:
