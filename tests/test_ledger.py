@@ -54,7 +54,9 @@ def study(deviations: dict[str, float] | None = None, **cases: list[float]) -> E
     """Evidence of one study `toy` with the metric `m` of some cases, by seed."""
     rows = [(case, seed, "m", value) for case, values in cases.items() for seed, value in enumerate(values)]
     outcomes = indexed(pd.DataFrame(rows, columns=["case", "seed", "metric", "value"]))
-    return Evidence({"toy": Experiment("data/studies/toy/outcomes.parquet", "A toy", outcomes, deviations or {})})
+    folder = "data/studies/toy"
+    toy = Experiment(f"{folder}/outcomes.parquet", "A toy", outcomes, deviations or {}, f"{folder}/record.json")
+    return Evidence({"toy": toy})
 
 
 def measure(case: str, experiment: str = "toy") -> Measure:
@@ -130,6 +132,16 @@ def test_identities_are_held_to_the_tolerance(params: Params, factor: float, exp
     opposite = Same("x", "one and the other", "toy", "twice", "seeds/toy.html", "differs")
     assert judge(claim(same), found, params)["verdict"] == verdict
     assert judge(claim(opposite), found, params)["verdict"] == {"holds": "fails", "fails": "holds"}[verdict]
+
+
+def test_the_files_behind_a_claim_hold_what_it_reads(params: Params) -> None:
+    found = study({"twice": 0.0}, a=[0.9, 0.9], b=[0.8, 0.8])
+    outcomes, record = "data/studies/toy/outcomes.parquet", "data/studies/toy/record.json"
+    same = Same("x", "one and the other", "toy", "twice", "seeds/toy.html")
+    assert judge(claim(same), found, params)["files"] == [record]
+    assert judge(claim(points("x", "greater")), found, params)["files"] == [outcomes]
+    both = judge(claim(points("x", "greater"), same, points("y", "less")), found, params)
+    assert (both["files"], both["data"]) == ([outcomes, record], ["A toy"])
 
 
 def test_the_edge_of_the_tolerance_counts_as_the_same(params: Params) -> None:
@@ -244,6 +256,18 @@ def test_where_nothing_has_an_effect_only_claims_of_none_hold(params: Params) ->
     assert part_verdicts == {("greater", "fails"), ("less", "fails"), ("negligible", "holds"), ("not less", "holds")}
     for identity in ("decay-is-l2-under-sgd", "decay-not-divided", "bias-is-decayed", "decay-is-ridge"):
         assert entries[identity]["verdict"] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("with_relu", "without", "verdict"),
+    [(0.3, 0.02, "holds"), (0.3, -0.1, "holds"), (0.3, 0.2, "fails"), (0.0, -0.1, "fails"), (-0.3, -0.2, "fails")],
+)
+def test_a_gain_comes_from_the_relu_if_most_of_it_is_gone_without(
+    params: Params, with_relu: float, without: float, verdict: str
+) -> None:
+    accuracies = {"dropout/relu": with_relu, "dropout/logits": without, "batch_norm/relu": 0.3, "batch_norm/logits": 0}
+    found = everything(lambda case: 0.5 + accuracies.get(case, 0.0))
+    assert judge(next(entry for entry in CLAIMS if entry.id == "relu-on-logits"), found, params)["verdict"] == verdict
 
 
 def test_the_ledger_reads_what_the_stages_write(

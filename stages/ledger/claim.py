@@ -86,15 +86,20 @@ def judge(claim: Claim, evidence: Evidence, params: Params) -> dict[str, Any]:
         parts.append(shared | measured)
     cases = by_case(parts)
     tested = any(verdict != "not tested" for verdict in cases.values())
-    experiments = [evidence.experiments[name] for name in names(claim) if name in evidence.experiments and tested]
+    sources = dict.fromkeys(
+        (experiment.data, experiment.record if isinstance(part, Same) else experiment.file)
+        for part in claim.parts
+        for name in names(part)
+        if tested and (experiment := evidence.experiments.get(name))
+    )
     return {
         "id": claim.id,
         "claim": claim.claim,
         "document": claim.document,
         "section": claim.section,
         "experiment": claim.experiment,
-        "data": list(dict.fromkeys(experiment.data for experiment in experiments)),
-        "files": [experiment.file for experiment in experiments],
+        "data": list(dict.fromkeys(data for data, _ in sources)),
+        "files": [file for _, file in sources],
         "rule": claim.rule,
         "verdict": verdict_of(as_tested(cases.values()), claim.rule) if tested else "not tested",
         "cases": cases,
@@ -154,16 +159,12 @@ def as_tested(verdicts: Iterable[Judged]) -> list[Verdict]:
     return ["undecided" if verdict == "not tested" else verdict for verdict in verdicts]
 
 
-def names(claim: Claim) -> list[str]:
-    """The experiments that the claim's parts read."""
-    found: list[str] = []
-    for part in claim.parts:
-        if isinstance(part, Same):
-            found.append(part.experiment)
-        else:
-            measures = [part.difference] if isinstance(part, Points) else [part.value, part.reference]
-            found += [outcome.experiment for measure in measures for _, outcome in measure.terms]
-    return list(dict.fromkeys(found))
+def names(part: Part) -> list[str]:
+    """The experiments that a part reads."""
+    if isinstance(part, Same):
+        return [part.experiment]
+    measures = [part.difference] if isinstance(part, Points) else [part.value, part.reference]
+    return list(dict.fromkeys(outcome.experiment for measure in measures for _, outcome in measure.terms))
 
 
 def rounded(value: float) -> float | None:

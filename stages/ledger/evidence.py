@@ -54,6 +54,8 @@ class Experiment:
     """Values by `case, metric, seed`."""
     deviations: Mapping[str, float]
     """Of its identities: the relative difference of two computations, by name; NaN for what is not finite."""
+    record: str = ""
+    """The deviations lie there."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,14 @@ def _evaluation(params: Params) -> Experiment:
 
 
 def _study(folder: Path) -> Experiment:
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    kept = folder / "record.json"
+    record = json.loads(kept.read_text(encoding="utf-8"))
     deviations = {
         name: np.nan if identity["deviation"] is None else identity["deviation"]
         for name, identity in record["identities"].items()
     }
     file = folder / "outcomes.parquet"
-    return Experiment(str(file), record["data"]["title"], indexed(pd.read_parquet(file)), deviations)
+    return Experiment(str(file), record["data"]["title"], indexed(pd.read_parquet(file)), deviations, str(kept))
 
 
 def indexed(outcomes: pd.DataFrame) -> pd.Series:

@@ -215,11 +215,12 @@ def lines(
     log: bool = False,
     log_x: bool = False,
     ticks: tuple[float, ...] = LOG_TICKS,
+    domain: tuple[float, float] | None = None,
 ) -> Spec:
     """Lines, some with a band around them.
 
     Data: `panel, series, <x>, mean`, and `low, high` if a series has a band. With `hover` the pointer shows the values
-    at the nearest x. `ticks` are those of the vertical axis if it is logarithmic.
+    at the nearest x. The vertical axis has `ticks` if it is logarithmic, and otherwise reaches over `domain`, if given.
     """
     names = [each.name for each in series]
     colors = alt.Scale(domain=names, range=[each.color for each in series])
@@ -230,9 +231,10 @@ def lines(
         x=across.scale(type="log") if log_x else across,
         color=alt.Color("series:N").scale(colors).legend(legend),
     )
-    scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
+    scale = alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=False)
     axis = alt.Axis(tickCount=5)
     if log:
+        scale = alt.Scale(type="log", nice=False)
         axis = alt.Axis(format="~g", values=list(ticks))
     drawn = base.mark_line(strokeWidth=1.8).encode(
         y=alt.Y("mean:Q").title(title).scale(scale).axis(axis),

@@ -121,8 +121,9 @@ def overview_table(entries: Sequence[Entry]) -> Table:
 
 
 def parts_table(entry: Entry) -> Table:
-    """A row for each part of a claim. The CSV file holds the value of every seed."""
+    """A row for each part of a claim. The CSV file holds the value of every seed, or the deviation."""
     rows, data = [], []
+    seeded = any(part.get("values") for part in entry["parts"])
     for part in entry["parts"]:
         tested = part["verdict"] != "not tested"
         claimed = part.get("side") or part.get("expected")
@@ -142,7 +143,7 @@ def parts_table(entry: Entry) -> Table:
         data += [shared | {"seed": seed, "value": value} for seed, value in values.items()]
     return Table(
         f"claims-{entry['id']}",
-        "Measured, claimed and found; the CSV file has the value of every seed.",
+        f"Measured, claimed and found.{' The CSV file has the value of every seed.' * seeded}",
         ["Case", "Measured", "Claimed", "Found", "Matters from", "Verdict"],
         rows,
         pd.DataFrame(data, columns=["case", "text", "unit", "verdict", "seed", "value"]),

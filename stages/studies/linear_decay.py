@@ -345,7 +345,7 @@ def chapter_printed(norms: pd.DataFrame) -> list[Printed]:
         within = "within" if ours.min() <= float(value) <= ours.max() else "outside"
         printed.append(
             Printed(
-                f"Half the squared norm, {version}, strength {strength:g}",
+                f"The book’s half squared norm, {version}, strength {strength:g}",
                 value,
                 float(ours.mean()),
                 comparable=False,

@@ -183,7 +183,7 @@ def facts(
     last = paths.groupby("version").last()
     by_version: dict[str, list[float]] = {version: [] for version in BATCHES}
     for case in outcomes["case"].unique():
-        by_version[case.partition("/")[2]].append(float(norms(outcomes, case).mean()))
+        by_version[case.partition("/")[2]] += norms(outcomes, case).tolist()
     return {
         "parameters": parameters,
         "divided_decay": f"{parameters['decay'] / parameters['rows']:g}",

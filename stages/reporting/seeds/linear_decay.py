@@ -139,9 +139,9 @@ def beside_reader(sweep: pd.DataFrame, reader: pd.DataFrame) -> Table:
         rows.append(row)
     return Table(
         "linear_decay-reader",
-        "Mean squared errors that the reader prints, and ours when trained in the same way: mean over seeds, in "
-        "brackets the least and the largest seed. The data are other draws; what can be asked is whether the reader’s "
-        "number lies among our seeds.",
+        "Mean squared errors that the reader prints, and ours when trained in the way that comes nearest to its test "
+        "losses: mean over seeds, in brackets the least and the largest seed. The data are other draws; what can be "
+        "asked is whether the reader’s number lies among our seeds.",
         ["Strength", *["Reader", "Here", "Among ours"] * 2],
         rows,
         pd.DataFrame(data),
@@ -375,7 +375,8 @@ def costs(choice: pd.DataFrame) -> Table:
     return Table(
         "linear_decay-costs",
         "The strength that 20 validation rows pick: median over seeds, least and largest. Its cost: test loss with "
-        "that strength minus the least test loss of any strength, mean over paired seeds with its 95 % interval.",
+        "that strength minus the least test loss of any strength, mean over paired seeds with its 95 % interval. No "
+        "cost is below 0, whatever the interval of a mean over few seeds says.",
         ["Trained from", "Strength picked", "Least test loss", "Cost"],
         rows,
         pd.DataFrame(data),

@@ -72,7 +72,7 @@ def page(folder: Path) -> Page:
         "replay",
         "The face notebook, draw for draw",
         figures,
-        {"experiments": experiments(outcomes, layers, record["parameters"], images)},
+        {"experiments": experiments(curves, outcomes, layers, record["parameters"], images)},
         facts(curves, outcomes, layers, splits, record),
     )
 
@@ -84,20 +84,13 @@ def each(curves: pd.DataFrame, names: Mapping[str, str], name: str, title: str) 
         curves.assign(panel=curves["experiment"].map(names), series=series, mean=curves[column])
         for column, series in shown.items()
     )
-    return _lines(data, name, title, "Accuracy after each epoch.", "Accuracy (%)", SHOWN, tuple(names.values()))
+    return _accuracies(data, name, title, SHOWN, tuple(names.values()))
 
 
 def joint(curves: pd.DataFrame, names: Mapping[str, str], name: str, title: str) -> Figure:
     """The accuracies of several experiments, a panel for each set of images."""
-    return _lines(
-        _by_images(curves, names, "acc"),
-        name,
-        title,
-        "Accuracy after each epoch.",
-        "Accuracy (%)",
-        charts.several(names.values()),
-        tuple(MEASURED.values()),
-    )
+    data = _by_images(curves, names, "acc")
+    return _accuracies(data, name, title, charts.several(names.values()), tuple(MEASURED.values()))
 
 
 def losses(curves: pd.DataFrame, names: Mapping[str, str], name: str, title: str) -> Figure:
@@ -169,6 +162,13 @@ def _by_images(curves: pd.DataFrame, names: Mapping[str, str], metric: str) -> p
     )
 
 
+def _accuracies(
+    data: pd.DataFrame, name: str, title: str, series: tuple[Series, ...], panels: tuple[str, ...]
+) -> Figure:
+    text = "Accuracy after each epoch."
+    return _lines(data, name, title, text, "Accuracy (%)", series, panels, domain=(0, 100))
+
+
 def _lines(
     data: pd.DataFrame,
     name: str,
@@ -177,22 +177,23 @@ def _lines(
     axis: str,
     series: tuple[Series, ...],
     panels: tuple[str, ...],
-    log: bool = False,
+    **scale: Any,
 ) -> Figure:
     """Those of the data's rows that have a panel and a series."""
-    chart, still = (charts.lines(axis, series, panels, hover=hover, log=log) for hover in (True, False))
+    chart, still = (charts.lines(axis, series, panels, hover=hover, **scale) for hover in (True, False))
     drawn = data.dropna(subset=["panel", "series"])[["panel", "series", "epoch", "mean"]]
     return Figure(name, title, text, chart, still, drawn)
 
 
 def experiments(
+    curves: pd.DataFrame,
     outcomes: Mapping[str, Mapping[str, float]],
     layers: pd.DataFrame,
     parameters: Mapping[str, Mapping[str, Any]],
     images: Mapping[str, Mapping[str, int]],
 ) -> Table:
     """Every experiment: what it trains, on what, and what came out."""
-    initial = initial_norms(layers)
+    initial, epochs = initial_norms(layers), curves.groupby("experiment")["epoch"].max()
     rows, data = [], []
     for name, own in parameters.items():
         found = outcomes[name]
@@ -203,7 +204,7 @@ def experiments(
                 Cell(name, sort=name, code=True),
                 Cell(own["network"], method(own)),
                 Cell(f"{train} / {val}", own["train"], train),
-                number_cell(own["epochs"], 0),
+                Cell(number(epochs[name], 0), f"of {own['epochs']}" * bool(epochs[name] < own["epochs"]), epochs[name]),
                 Cell(f"{own['lr']:g}", f"{own['momentum']:g}", own["lr"]),
                 number_cell(100 * found["max_val_acc"], 1),
                 number_cell(100 * found["final_val_acc"], 1),
@@ -215,13 +216,13 @@ def experiments(
         data.append({"experiment": name, **own, "train_images": train, "val_images": val, **found})
     return Table(
         "replay-experiments",
-        "Every experiment. Images: trained on / validated on, and the split. Rate: learning rate, momentum. Largest: "
-        "the maximum over all epochs. Fitted: the first epoch after which every training image is classified as its "
-        "label says.",
-        ["Experiment", "Network", "Images", "Epochs", "Rate", "Largest", "Last", "Training, last", "Fitted", "Norm"],
+        "Every experiment. Images: trained on / validated on, and the split. Epochs: trained for, and of how many if "
+        "it was stopped. Rate: learning rate, momentum. Accuracies in per cent: the largest over all epochs, and that "
+        "of the last one. Fitted: the first epoch after which every training image is classified as its label says.",
+        ["Experiment", "Network", "Images", "Epochs", "Rate", "Largest", "Last", "Last", "Fitted", "Norm"],
         rows,
         pd.DataFrame(data),
-        [("", 5), ("Accuracy (%)", 3), ("", 2)],
+        [("", 5), ("Validation", 2), ("Training", 1), ("", 2)],
         stacked=True,
     )
 
@@ -250,7 +251,7 @@ def facts(
     share = outcomes["unregularized"]["max_val_acc"]
     val = len(splits["reg"]["val"])
     unregularized = curves[curves["experiment"] == "unregularized"]
-    stopped = curves[curves["experiment"] == "early_stopping"]
+    stopped = curves[curves["experiment"] == "early_stopping"].set_index("epoch")["train_acc"]
 
     def percent(name: str, metric: str) -> str:
         return number(100 * outcomes[name][metric], 0)
@@ -264,6 +265,7 @@ def facts(
         "largest": {name: percent(name, "max_val_acc") for name in outcomes},
         "trained": {name: percent(name, "final_train_acc") for name in outcomes},
         "fitted": {name: fitted(name) for name in outcomes},
+        "memorized": "first_epoch_fitted" in outcomes["memorize_random"],
         "norm": {name: number(outcomes[name]["final_param_norm"], 2) for name in outcomes},
         "initial_norm": number(initial_norms(layers)["unregularized"], 4),
         "first_norm": number(unregularized["param_norm"].iloc[0], 4),
@@ -272,7 +274,8 @@ def facts(
         "seen": len({*splits["aug"]["train"]} & {*splits["pure"]["val"]}),
         "stopping": {
             "best": f"{outcomes['early_stopping']['best_epoch']:.0f}",
-            "last": int(stopped["epoch"].max()),
+            "last": int(stopped.index.max()),
+            "trained": [number(accuracy, 0) for accuracy in (stopped.iloc[0], stopped.iloc[-1])],
             "epochs": parameters["early_stopping"]["epochs"],
             "patience": parameters["early_stopping"]["patience"],
         },
