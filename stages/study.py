@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -25,11 +26,13 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in names:
         raise UserError(f"usage: python -m stages.study NAME; params.yaml names {', '.join(names) or 'none'}")
     name = sys.argv[1]
-
+    pipeline = os.getppid()
+    # A study outlives a killed `dvc repro`.
     with files.alone(KEPT / f"{name}.lock", f"{name}: another process is at it"):
         result = run(name, params)
         outcome.write(result, FOLDER / name)
-        shutil.rmtree(KEPT / name, ignore_errors=True)
+        if os.getppid() == pipeline:  # else `dvc repro` was killed and will not know of this outcome
+            shutil.rmtree(KEPT / name, ignore_errors=True)
     print(f"{name}: {result.data.title}; {result.reproduced}")
 
 

@@ -15,6 +15,9 @@ import yaml
 from stages import download, replay
 from stages.config import PARAMS
 from stages.datasets import afhq
+from stages.reporting.seeds import replay as page_of_replay
+from stages.reporting.seeds.documents import DOCUMENTS
+from stages.reporting.seeds.page import render
 from stages.studies import face_notebook
 from tests import faces, notebook
 
@@ -90,11 +93,17 @@ def test_digits_have_tables_of_every_experiment_the_same_every_time(enter) -> No
     assert {path.name: path.read_bytes() for path in replay.FOLDER.iterdir()} == first
 
 
-def test_a_pool_that_is_too_small_is_named(
+def test_a_pool_that_is_too_small_is_left_out_and_said_so(
     unpacked: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(face_notebook, "SMALLEST", COUNT + 1)
-    with pytest.raises(SystemExit):
-        replay.main()
-    assert f"splits {COUNT + 1} images" in capsys.readouterr().err
-    assert not replay.FOLDER.exists()
+    replay.main()
+    assert f"not run: it needs {COUNT + 1} images" in capsys.readouterr().out
+    page = page_of_replay.page(replay.FOLDER)
+    html = str(render(page, replay.FOLDER, document=DOCUMENTS[1], pages={}, claims=[])["seeds/replay.html"])
+    assert "Not run: the notebook’s splits take 350 images" in html
+    assert "Early stopping" not in html
+
+
+def test_the_page_knows_the_smallest_pool() -> None:
+    assert page_of_replay.SMALLEST == face_notebook.SMALLEST

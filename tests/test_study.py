@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -60,6 +61,21 @@ def test_what_was_kept_stays_when_it_fails(project: Path, monkeypatch: pytest.Mo
     with pytest.raises(SystemExit) as stopped:
         call(monkeypatch, "decay_scaling")
     assert stopped.value.code == 130
+    assert kept.exists()
+
+
+def test_what_was_kept_stays_when_the_pipeline_is_gone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = study.KEPT / "decay_scaling"
+    outcomes = pd.DataFrame([{"case": "a", "seed": 0, "metric": "m", "value": 1.0}])
+
+    def run(name: str, params: object) -> Outcome:
+        kept.mkdir(parents=True)
+        monkeypatch.setattr(os, "getppid", lambda: 1)
+        return Outcome(Data("Noise", False, ""), {}, outcomes)
+
+    monkeypatch.setattr(study, "run", run)
+    call(monkeypatch, "decay_scaling")
+    assert (study.FOLDER / "decay_scaling/record.json").exists()
     assert kept.exists()
 
 

@@ -21,7 +21,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stages.errors import UserError
 from stages.models import NETWORKS, Architecture, Linear, parameter_count
 from stages.studies.outcome import Data, Outcome, Printed
 from stages.training.parallel import in_threads
@@ -128,15 +127,8 @@ def draw_splits(
     sizes: Mapping[str, int], image_shape: tuple[int, ...], classes: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The images to train and to validate on, by split: indices into the images of its label set in the order of
-    `torchvision.datasets.ImageFolder`, of which there are `sizes`.
-
-    Raises `UserError` if there are too few images.
+    `torchvision.datasets.ImageFolder`, of which there are `sizes`, each at least `SMALLEST`.
     """
-    if (size := min(sizes.values())) < SMALLEST:
-        raise UserError(
-            f"the face notebook splits {SMALLEST} images off those outside the test set, and there are {size}; "
-            "add images, or set data.source in params.yaml to a source with more of them"
-        )
     generator = torch.Generator().manual_seed(SEED)
     splits = {}
     for name, split in SPLITS.items():

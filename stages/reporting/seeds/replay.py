@@ -19,6 +19,9 @@ from stages.reporting.figures import LEAST_LOSS, Figure
 from stages.reporting.seeds.page import Page, read_record
 from stages.reporting.tables import Cell, Table, number, number_cell
 
+TITLE = "The face notebook, draw for draw"
+SMALLEST = 350
+"""Images that the notebook's largest split takes."""
 MEASURED = {"train": "Training images", "val": "Validation images"}
 SHOWN = (Series("training", BLUE), Series("validation", VERMILION, (6, 3)))
 PENALTIES = {
@@ -38,12 +41,14 @@ LABELS = {
 
 
 def page(folder: Path) -> Page:
+    record = read_record(folder)
+    if not record["parameters"]:
+        return Page("replay", TITLE, {}, facts={"smallest": SMALLEST})
     curves = pd.read_parquet(folder / "curves.parquet")
     layers = pd.read_parquet(folder / "layers.parquet")
     long = pd.read_parquet(folder / "outcomes.parquet")
     outcomes = {str(name): dict(zip(own["metric"], own["value"], strict=True)) for name, own in long.groupby("case")}
     splits = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
-    record = read_record(folder)
     images = {name: {part: len(indices) for part, indices in split.items()} for name, split in splits.items()}
     sized = {
         name: f"{text}, {images[record['parameters'][name]['train']]['train']} images"
@@ -70,7 +75,7 @@ def page(folder: Path) -> Page:
     }
     return Page(
         "replay",
-        "The face notebook, draw for draw",
+        TITLE,
         figures,
         {"experiments": experiments(curves, outcomes, layers, record["parameters"], images)},
         facts(curves, outcomes, layers, splits, record),
