@@ -45,6 +45,7 @@ test: $(READY) ## run the tests, on all cores
 
 bench: $(READY) ## time the training step anew, into reports/timing/
 	@$(RUN) dvc repro --force --single-item benchmark
+	@$(RUN) dvc repro --single-item timing
 
 lint: $(READY) ## check style, types and import rules
 	@$(BIN)/ruff check

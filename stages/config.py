@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -18,12 +18,15 @@ from stages.regularizers import REGULARIZERS, Regularizer
 PARAMS = Path("params.yaml")
 SOURCES = ("digits", "afhq", "folder")
 LABEL_SETS = ("clean", "partly_random", "random")
+MADE = (Path("data/raw"), Path("reports"))
+"""Folders that stages write."""
 BASELINE = "none"
 """The variant that every other is compared with."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Text = Annotated[str, Field(min_length=1)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -32,7 +35,7 @@ class Section(BaseModel):
 
 
 class Folder(Section):
-    path: str
+    path: Text
     image_size: Annotated[int, Field(ge=4, le=512)]
     max_unreadable: Share
 
@@ -40,9 +43,9 @@ class Folder(Section):
 class Afhq(Section):
     """Addresses of the three archives."""
 
-    clean: str
-    partly_random: str
-    random: str
+    clean: Text
+    partly_random: Text
+    random: Text
 
 
 class LabelNoise(Section):
@@ -67,14 +70,19 @@ class Splits(Section):
     val: Count
 
 
-class Training(Section):
+class Learning(Section):
+    """The keys of ``training`` that a variant may override."""
+
     network: Literal["AnimalNet", "WideAnimalNet", "BigAnimalNet", "AnimalNetDropout"]
     epochs: Count
     batch_size: Count
     optimizer: Literal["sgd", "adam", "adamw"]
     lr: Positive
     momentum: Annotated[float, Field(ge=0, lt=1)]
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+
+
+class Training(Learning):
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")]
 
 
 class Evaluation(Section):
@@ -91,7 +99,7 @@ class ToyDropout(Section):
 
 class LogisticDecay(Section):
     data: Literal["generated", "published"]
-    url: str
+    url: Text
 
 
 class DecayScaling(Section):
@@ -101,7 +109,7 @@ class DecayScaling(Section):
 
 class MnistMlp(Section):
     data: Literal["digits", "mnist"]
-    url: str
+    url: Text
     seeds: Annotated[int, Field(ge=2)]
     epochs: Count
 
@@ -186,14 +194,14 @@ def load(path: Path = PARAMS) -> Params:
         content = yaml.load(path.read_text(encoding="utf-8"), _NoDuplicates)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run this from the root of the project") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML in UTF-8: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold a mapping with the keys {', '.join(File.model_fields)}")
     problems = [
         f"studies.{name}: found nothing; allowed: its parameters, or delete the key, and the study is not run"
         for name, body in _mapping(content.get("studies")).items()
-        if body is None
+        if body is None and name in Studies.model_fields
     ]
     file = _check(File, content, (), problems)
     if file is None:
@@ -205,6 +213,12 @@ def load(path: Path = PARAMS) -> Params:
     if missing := sorted(set(SOURCES) - set(augmentation)):
         problems.append(f"data.augmentation: missing {', '.join(missing)}")
     variants = {name: _variant(name, body, file, problems) for name, body in file.variants.items()}
+    images = Path(file.data.folder.path).resolve()
+    if any(images in (made, *made.parents) or made in images.parents for made in map(Path.resolve, MADE)):
+        problems.append(
+            f"data.folder.path: found {file.data.folder.path!r}; allowed: a folder of images that neither holds nor "
+            f"lies in {' or '.join(map(str, MADE))}, which the stages write"
+        )
     if not file.studies.names:
         problems.append(f"studies: names none; name one or more of {', '.join(Studies.model_fields)}")
     if BASELINE not in variants:
@@ -229,12 +243,11 @@ def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -
     about = body.get("about", "")
     if not isinstance(about, str):
         problems.append(f"{_key((*where, 'about'))}: found {about!r}; allowed: a sentence")
-    overrides = body.get("training", {})
-    if not isinstance(overrides, dict) or "device" in overrides:
-        problems.append(f"{_key((*where, 'training'))}: must be a mapping of training keys other than device")
-        overrides = {}
+    shared, overrides = file.training.model_dump(), body.get("training", {})
+    device = shared.pop("device")
     # Keys and values are reported where the user wrote them, under the variant.
-    training = _check(Training, {**file.training.model_dump(), **overrides}, (*where, "training"), problems)
+    resolved = {**shared, **overrides} if isinstance(overrides, dict) else overrides
+    learning = _check(Learning, resolved, (*where, "training"), problems)
     regularizers = []
     for key, values in body.items():
         if key in ("about", "training"):
@@ -246,8 +259,9 @@ def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -
         if key == "augmentation" and isinstance(values, dict):
             values = {**file.data.augmentation.get(file.data.source, {}), **values}
         regularizers.append(_check(REGULARIZERS[key], values, (*where, key), problems))
-    if training is None or None in regularizers:
+    if learning is None or None in regularizers:
         return None
+    training = Training(**learning.model_dump(), device=device)
     return Variant(name, about, training, tuple(r for r in regularizers if r is not None))
 
 
@@ -263,21 +277,32 @@ def _check(model: type[Model], values: Any, where: tuple[str | int, ...], proble
 
 
 def _problem(model: type[BaseModel], where: tuple[str | int, ...], details: Any) -> str:
-    location = (*where, *details["loc"])
-    if details["type"] == "extra_forbidden":
-        for part in details["loc"][:-1]:
-            annotation = model.model_fields[str(part)].annotation
-            inner = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
-            model = next((kind for kind in inner if issubclass(kind, BaseModel)), model)
-        return f"{_key(location)}: unknown key; allowed: {', '.join(model.model_fields) or 'none'}"
-    if details["type"] == "missing":
+    location, kind, found = (*where, *details["loc"]), details["type"], details["input"]
+    if kind == "extra_forbidden":
+        keys = _inner(model, details["loc"][:-1]).model_fields
+        return f"{_key(location)}: unknown key; allowed: {', '.join(keys) or 'none'}"
+    if kind == "missing":
         return f"{_key(location)}: missing"
-    found = details["input"]
+    if kind == "model_type":
+        keys = _inner(model, details["loc"]).model_fields
+        return f"{_key(location)}: found {found!r}; allowed: a mapping of {', '.join(keys)}"
+    if kind == "string_pattern_mismatch":
+        allowed = _inner(model, details["loc"][:-1]).model_fields[str(details["loc"][-1])].description
+        return f"{_key(location)}: found {found!r}; allowed: {allowed}"
     hint = ""
     if isinstance(found, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", found):
         hint = " (YAML reads this as text; write the number with a dot and a sign, such as 1.0e-4)"
-    allowed = details["msg"].replace("Input should be", "must be").replace("String should match pattern", "must match")
+    allowed = re.sub("^(Input|String) should", "must", details["msg"]).replace("be a valid dictionary", "be a mapping")
     return f"{_key(location)}: found {found!r}; {allowed}{hint}"
+
+
+def _inner(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
+    """The model of the section at a path of keys within one of `model`."""
+    for part in path:
+        annotation = model.model_fields[str(part)].annotation
+        inner = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+        model = next((kind for kind in inner if issubclass(kind, BaseModel)), model)
+    return model
 
 
 def _mapping(value: Any) -> dict[Any, Any]:
@@ -303,6 +328,8 @@ class _NoDuplicates(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a name", key_node.start_mark)
             if key in seen:
                 problem = f"the key {key!r} stands twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
@@ -317,11 +344,17 @@ def main() -> None:
 
     from stages.files import replacing
 
+    before = load()
+    images = before.data.folder.path
+    if not Path(images).is_dir():
+        raise UserError(
+            f"{PARAMS}: data.folder.path: there is no folder {images}; make it, or set the key back to data/images, "
+            "which may be empty (DVC looks into it whatever the source is)"
+        )
     for argument in sys.argv[1:]:
         key, _, source = argument.partition("=")
         if key != "source" or source not in SOURCES:
             raise UserError(f"found {argument!r}; allowed: source={' | '.join(SOURCES)}")
-        before = load()
         if before.data.source != source:
             editor = YAML()
             editor.preserve_quotes, editor.width = True, 4096

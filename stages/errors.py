@@ -6,6 +6,8 @@ import functools
 import sys
 from collections.abc import Callable
 
+INTERRUPTED = "\ninterrupted: what was finished is kept; run the same command again to go on"
+
 
 class UserError(Exception):
     """A mistake outside the program: a bad parameter, a damaged file, a server that is down.
@@ -25,7 +27,7 @@ def stage(main: Callable[[], None]) -> Callable[[], None]:
             print(f"\nerror: {error}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
-            print("\ninterrupted: what was finished is kept; run the same command again to go on", file=sys.stderr)
+            print(INTERRUPTED, file=sys.stderr)
             sys.exit(130)
 
     return run

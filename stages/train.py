@@ -37,6 +37,7 @@ def main() -> None:
     device = find_device(variant.training.device)
     pipeline = os.getppid()
     code = map(Path, ("stages/training", "stages/regularizers", "stages/models.py", "stages/rng.py"))
+    pool, splits = read_pool(), read_splits()
     record = {
         "variant": variant.name,
         "parameters": variant.parameters(),
@@ -51,7 +52,6 @@ def main() -> None:
         if waited and finished(folder, record):
             print(f"{variant.name}: the training that was under way has finished it")
             return
-        pool, splits = read_pool(), read_splits()
         material = Material(
             pool.images,
             pool.labels,

@@ -18,6 +18,7 @@ VARIANTS = ("none", "l1", "everything")
 def params(**changes: Any) -> dict[str, Any]:
     """The committed parameters, cut down; changes by path of keys joined with two underscores."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["data"] |= {"source": "digits", "folder": content["data"]["folder"] | {"path": "data/images"}}
     content["splits"] |= {"seeds": 2, "train": 40, "val": 40}
     content["training"] |= {"epochs": 4, "device": "cpu"}
     content["studies"] = {"decay_scaling": {"epochs": 50}}
@@ -32,10 +33,12 @@ def params(**changes: Any) -> dict[str, Any]:
 
 
 def make(folder: Path, **changes: Any) -> Path:
-    """Copy what git tracks of the code into ``folder`` and write small parameters there."""
-    for name in ("stages", "data"):
-        ignore = shutil.ignore_patterns("__pycache__", "raw", "*.npz", "*.json", "runs", "evaluation")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignore, dirs_exist_ok=True)
+    """Copy the code into ``folder``, nothing of what stages or users have put beside it, and write small parameters."""
+    shutil.copytree(
+        ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+    )
+    (folder / "data/images").mkdir(parents=True)
+    shutil.copy(ROOT / "data/README.md", folder / "data")
     for name in ("dvc.yaml", "pyproject.toml", ".gitignore", ".dvcignore", "README.md"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "reports").mkdir(exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pandas as pd
 import pytest
 
 from stages import benchmark
+from stages import timing as page
 from stages.reporting import timing
+from tests.small import ROOT
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "none": {"training": {"network": "AnimalNet", "lr": 0.05, "optimizer": "sgd"}},
@@ -95,7 +98,7 @@ def test_same_work_differs_in_the_learning_rate_only(result: dict[str, Any]) -> 
 
 
 def test_page_links_only_to_what_is_there(result: dict[str, Any]) -> None:
-    pages = timing.build(result)
+    pages = timing.build(result, VARIANTS)
     html = str(pages["index.html"])
     assert "40 times as long with 2 worker processes" in html
     assert "takes 12 seconds from the start of the process" in html
@@ -114,7 +117,7 @@ def test_network_need_not_be_the_notebook_s(result: dict[str, Any]) -> None:
         if "parameters" in found["extra_info"]:
             found["extra_info"] = {"parameters": {"training": {"network": "BigAnimalNet"}}}
     result["benchmarks"] = kept
-    assert "16 GFLOP/s at the shapes of BigAnimalNet" in str(timing.build(result)["index.html"])
+    assert "16 GFLOP/s at the shapes of BigAnimalNet" in str(timing.build(result, VARIANTS)["index.html"])
 
 
 def test_charts_draw_columns_that_their_data_has(result: dict[str, Any]) -> None:
@@ -129,7 +132,7 @@ def test_charts_draw_columns_that_their_data_has(result: dict[str, Any]) -> None
 
 
 def test_tables_are_csv(result: dict[str, Any]) -> None:
-    pages = timing.build(result)
+    pages = timing.build(result, VARIANTS)
     times = pd.read_csv(io.StringIO(str(pages["tables/timing.csv"])))
     assert len(times) == len(result["benchmarks"]) - 1
     replay = pd.read_csv(io.StringIO(str(pages["tables/replay.csv"])))
@@ -148,16 +151,24 @@ def test_stage_writes_all_or_nothing(
         Path(option.partition("=")[2]).write_text(json.dumps(result))
         return 0
 
-    monkeypatch.setattr(benchmark, "TIMING", tmp_path / "timing")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    with pytest.raises(SystemExit):
+        page.main()
+    assert "benchmark.json is missing" in capsys.readouterr().err
     monkeypatch.setattr(benchmark, "run_suite", lambda *options: 1)
     with pytest.raises(SystemExit):
         benchmark.main()
     assert "failed" in capsys.readouterr().err
-    assert not (tmp_path / "timing").exists()
+    assert not (tmp_path / "reports").exists()
     monkeypatch.setattr(benchmark, "run_suite", measure)
     benchmark.main()
-    assert json.loads((tmp_path / "timing/benchmark.json").read_text()) == result
-    assert (tmp_path / "timing/index.html").exists()
+    assert json.loads((tmp_path / "reports/timing/benchmark.json").read_text()) == result
+    page.main()
+    html = (tmp_path / "reports/timing/index.html").read_text()
+    # `adam` is no variant of params.yaml, and so has no page.
+    assert 'href="../variants/small_lr.html"' in html
+    assert 'href="../variants/adam.html"' not in html
 
 
 def test_every_benchmark_runs_and_checks_its_own_work() -> None:

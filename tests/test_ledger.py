@@ -75,9 +75,9 @@ def test_the_ledger_holds_every_promised_claim() -> None:
     assert [entry.id for entry in CLAIMS] == PROMISED
 
 
-def test_regularizers_are_the_variants_that_share_all_else_with_the_reference(params: Params) -> None:
+def test_regularizers_are_variants_that_share_all_else_with_the_reference(params: Params) -> None:
     shared = {name for name, variant in params.variants.items() if variant.training == params.training}
-    assert set(REGULARIZERS) == shared - {BASELINE, "everything"}
+    assert set(REGULARIZERS) <= shared - {BASELINE, "everything"}  # a variant of the user's own is in no claim
     assert set(PENALTIES) <= set(REGULARIZERS)
 
 

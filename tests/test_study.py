@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from stages import study
+from stages.studies import outcome
 from stages.studies.outcome import Data, Identity, Outcome, Printed
 from tests import small
 
@@ -93,3 +97,10 @@ def test_a_wrong_name_is_answered_with_those_that_there_are(
 )
 def test_ours_has_the_digits_of_the_printed(printed: str, ours: float, text: str) -> None:
     assert (Printed("a", printed, ours).text, Printed("a", printed, ours).same) == (text, True)
+
+
+def test_a_deviation_is_relative_to_the_largest_magnitude_of_both() -> None:
+    assert outcome.deviation([1.0, -2.0], [1.0, -4.0]) == outcome.deviation([1.0, -4.0], [1.0, -2.0]) == 0.5
+    assert outcome.deviation(torch.tensor([1.0, 3.0]), np.array([1.0, 3.0])) == 0
+    assert math.isnan(outcome.deviation([1.0, math.nan], [1.0, 2.0]))
+    assert math.isnan(outcome.deviation([1.0, 2.0], [1.0, math.nan]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,11 +131,11 @@ def read(result: Result) -> Timings:
     return Timings(benchmarks, variants, tuple(sorted({benchmark.replicas for benchmark in steps})))
 
 
-def build(result: Result) -> dict[str, str | bytes]:
-    """All files of the page, by path in its folder."""
+def build(result: Result, variants: Collection[str]) -> dict[str, str | bytes]:
+    """All files of the page, by path in its folder; it links to the pages of those `variants` that were timed."""
     timings = read(result)
     figures = [notebook_figure(timings), variants_figure(timings), shares_figure(timings)]
-    tables = [ratio_table(timings), time_table(timings), replay_table(timings)]
+    tables = [ratio_table(timings, variants), time_table(timings), replay_table(timings)]
     files: dict[str, str | bytes] = {
         "index.html": site.render(
             "timing.html",
@@ -280,11 +280,12 @@ def drawn(panel: str, row: str, value: Quartiles) -> dict[str, Any]:
     return {"panel": panel, "row": row, "value": value.median, "low": value.low, "high": value.high}
 
 
-def ratio_table(timings: Timings) -> Table:
+def ratio_table(timings: Timings, linked: Collection[str]) -> Table:
     """Epoch, step and share of the products of every variant, per size of stack."""
     rows, data = [], []
     for variant in timings.variants:
-        row = [Cell(variant, sort=variant, link=f"../variants/{variant}.html", code=True)]
+        link = f"../variants/{variant}.html" if variant in linked else ""
+        row = [Cell(variant, sort=variant, link=link, code=True)]
         for replicas in timings.stacks:
             epoch, step = (timings.ratio(group, variant, replicas).median for group in ("epoch", "step"))
             share = timings.share(variant, replicas).median

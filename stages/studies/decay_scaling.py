@@ -22,7 +22,7 @@ from torch import nn
 
 from stages import rng
 from stages.config import DecayScaling
-from stages.studies.outcome import Data, Identity, Outcome, Printed
+from stages.studies.outcome import Data, Identity, Outcome, Printed, deviation
 
 Floats = NDArray[np.float64]
 
@@ -230,7 +230,3 @@ def cross_entropy(x: Floats, y: Floats, parameters: Floats) -> Floats:
     """Mean over the rows, in nats: (...) for parameters (..., 5)."""
     p = probabilities(x, parameters)
     return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p), axis=-1)
-
-
-def deviation(one: Floats, other: Floats) -> float:
-    return float(np.abs(one - other).max() / np.abs(other).max())

@@ -22,7 +22,7 @@ from sklearn.linear_model import Lasso, Ridge
 from stages import rng
 from stages.config import LinearDecay
 from stages.models import Linear
-from stages.studies.outcome import Data, Identity, Outcome, Printed
+from stages.studies.outcome import Data, Identity, Outcome, Printed, deviation
 
 Array = NDArray[np.float64]
 Penalty = Callable[[Array], Array]
@@ -494,10 +494,6 @@ def stacked(fits: list[list[tuple[Array, float]]]) -> tuple[Array, Array]:
 def joined(w: Array, b: Array) -> Array:
     """Weights and bias of each model in one vector: (S, 201, C)."""
     return np.concatenate([w, b[:, None]], 1)
-
-
-def deviation(first: Array, second: Array) -> float:
-    return float(np.abs(first - second).max() / np.abs(second).max())
 
 
 def most_probable(x: Array, y: Array, strength: float) -> tuple[Array, float]:

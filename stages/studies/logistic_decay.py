@@ -21,7 +21,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from stages import rng
 from stages.config import LogisticDecay
-from stages.studies.outcome import Data, Identity, Outcome, Printed
+from stages.studies.outcome import Data, Identity, Outcome, Printed, deviation
 
 SHUFFLE_SEED = 123
 """Of NumPy's global generator."""
@@ -216,10 +216,6 @@ def identities(splits: Splits, adam: Mapping[str, Tensor]) -> dict[str, Identity
             deviation(adam["adam_weight_decay"], adam["adamw"]),
         ),
     }
-
-
-def deviation(one: Tensor, other: Tensor) -> float:
-    return float((one - other).abs().max() / one.abs().max())
 
 
 def printed(splits: Splits, paths: Mapping[str, Tensor], published: bool) -> list[Printed]:

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from stages import files
 from stages.config import MnistMlp
 from stages.models import BatchNorm, Network
-from stages.studies.outcome import Data, Identity, Outcome, Printed
+from stages.studies.outcome import Data, Identity, Outcome, Printed, deviation
 from stages.training.device import device_name
 from stages.training.parallel import in_threads
 from stages.training.streams import Streams
@@ -44,7 +44,6 @@ BATCH_NORM_MOMENTUM = 0.1
 """PyTorch's."""
 REPORTED_STEP = 400
 """The document prints the loss of every hundredth step of 500, so the last one is that of step 400, counted from 0."""
-PROTOCOL = {"lr": LR, "batch_norm_lr": BATCH_NORM_LR, "penalty": PENALTY, "weight_decay": DECAY, "dropout": DROPOUT}
 STACK_ROWS = 5_000
 """The most training images, over all replicas of a stack: on few images the overhead of operations takes most of the
 time, and a stack shares it; see `stages/README.md`."""
@@ -88,6 +87,14 @@ PRINTED = {
     "batch_norm": ("97.09", "0.0028"),
 }
 """Validation accuracy in per cent and training loss of step 400, in seed document 003."""
+PROTOCOL = {
+    "lr": LR,
+    "batch_norm_lr": BATCH_NORM_LR,
+    "penalty": PENALTY,
+    "weight_decay": DECAY,
+    "dropout": DROPOUT,
+    "printed_losses": {method: float(loss) for method, (_, loss) in PRINTED.items()},
+}
 
 
 @dataclass(frozen=True)
@@ -279,21 +286,18 @@ def identities(training: Examples, device: torch.device) -> dict[str, Identity]:
         optimizer = _optimizer(METHODS[name], network)
         for _ in range(IDENTITY_STEPS):
             _step(METHODS[name], network, optimizer, x, targets, Streams([0], device))
-        return torch.cat([p.detach().flatten() for p in network.parameters()])
+        return torch.cat([p.detach().flatten() for p in network.parameters()]).cpu()
 
     decayed = weights("adam_decay")
-
-    def deviation(other: Tensor) -> float:
-        return float((decayed - other).abs().max() / decayed.abs().max())
 
     after = f"weights after {IDENTITY_STEPS} steps of Adam"
     return {
         "adam_decay_is_l2": Identity(
             f"{after}: weight_decay {DECAY:g}, and {PENALTY:g} times the squared norm in the loss",
-            deviation(weights("penalty")),
+            deviation(decayed, weights("penalty")),
         ),
         "adamw_differs": Identity(
-            f"{after} with weight_decay {DECAY:g}, and of AdamW with the same", deviation(weights("adamw"))
+            f"{after} with weight_decay {DECAY:g}, and of AdamW with the same", deviation(decayed, weights("adamw"))
         ),
     }
 

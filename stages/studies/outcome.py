@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -61,6 +62,12 @@ class Identity:
     """What is compared, in a sentence."""
     deviation: float
     """The largest difference relative to the largest magnitude of what is compared."""
+
+
+def deviation(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
+    """Of two computations, as `Identity` has it: arrays, or tensors on the CPU, of one shape. NaN where one has it."""
+    one, other = np.asarray(one), np.asarray(other)
+    return float(np.abs(one - other).max() / np.maximum(np.abs(one).max(), np.abs(other).max()))
 
 
 @dataclass(frozen=True)

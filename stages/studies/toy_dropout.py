@@ -127,7 +127,7 @@ def run(settings: ToyDropout) -> Outcome:
             description="Ten points of the line y = 2x with noise of standard deviation 2, drawn anew for each seed; "
             f"seed {NOTEBOOK_SEED} draws those of the notebook. The {TEST_POINTS} test points are of the line itself.",
         ),
-        settings.model_dump(),
+        settings.model_dump() | {"notebook_seed": NOTEBOOK_SEED},
         final.melt(["case", "seed"], var_name="metric").sort_values(["case", "seed", "metric"], ignore_index=True),
         printed=printed(curves, settings.steps),
         tables={

@@ -17,7 +17,7 @@ import yaml
 from tests import small
 
 TARGET = "track"
-"""The last stage of all but `benchmark`, which takes long and on which nothing depends."""
+"""The last stage of all but `benchmark`, which takes long, and its page."""
 
 
 @pytest.fixture(scope="module")

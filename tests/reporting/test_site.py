@@ -27,7 +27,7 @@ from tests.reporting.sample import CLASSES, DIVERGED, HOSTILE, LABELS, ROOT, SEE
 
 CHART = re.compile(r'<script type="application/json">(.*?)</script>', re.DOTALL)
 TIMING = "timing/index.html"
-"""Made by another stage, which a report does not wait for."""
+"""Made by another stage, for which a report does not wait."""
 
 
 class Document(HTMLParser):

@@ -21,10 +21,6 @@ from stages.reporting.tables import Cell, Table, number, percent, span
 from stages.statistics import mean_interval, paired_interval
 
 CLASSES = 10
-PRINTED_LOSSES = (0.2451, 0.2362)
-"""Of the document's networks without regularization and with a decay of 1e-15."""
-PRINTED_DROPOUT_LOSS = 1.1635
-"""Of the document's network with dropout."""
 METHODS = {
     "none": "none",
     "decay_1e-15": "decay 1e\u221215",
@@ -265,15 +261,16 @@ def facts(cases: Cases, record: dict[str, Any]) -> dict[str, Any]:
     none = accuracy("none/relu")
     cost = math.log(CLASSES) / CLASSES
     parameters = record["parameters"]
+    printed = parameters["printed_losses"]
     left = (1 - parameters["lr"] * parameters["weight_decay"]) ** parameters["epochs"]
     return {
         "parameters": parameters,
         "spread": {"low": number(none.min(), 1), "high": number(none.max(), 1)},
         "cost": number(cost, 3),
         "log_classes": number(math.log(CLASSES), 3),
-        "printed_dropout_loss": PRINTED_DROPOUT_LOSS,
+        "printed_losses": printed,
         "dropped": number(parameters["dropout"] * math.log(CLASSES), 3),
-        "printed_dead": [number(loss / cost, 2) for loss in PRINTED_LOSSES],
+        "printed_dead": [number(loss / cost, 2) for loss in (printed["none"], printed["decay_1e-15"])],
         "gains": {
             outputs: {method: gain(method, outputs) for method in ("dropout", "batch_norm", "batch_norm_small_lr")}
             for outputs in OUTPUTS

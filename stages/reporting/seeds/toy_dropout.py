@@ -17,11 +17,8 @@ from stages.reporting.seeds.page import CONFIDENCE, Page, read_record
 from stages.reporting.tables import number, span
 from stages.statistics import ratio_interval
 
-NOTEBOOK_SEED = 2021
 CASES = {"Net": "without dropout", "NetDropout": "with dropout"}
 METRICS = {"train_loss": "Loss on the ten points", "test_loss": "Loss on the line", "norm": "Parameter norm"}
-PREDICT_EVERY = 500
-"""Steps between the predictions kept, and so between the slider's stops."""
 
 
 def page(folder: Path) -> Page:
@@ -33,7 +30,8 @@ def page(folder: Path) -> Page:
     relative = ratio_interval(final["NetDropout"].to_numpy(), final["Net"].to_numpy(), CONFIDENCE)
     losses = curves.pivot(index=["seed", "step"], columns="case", values="test_loss")
     starts, least = losses.xs(0, level="step"), losses.groupby("seed").min()
-    seeds = read_record(folder)["parameters"]["seeds"]
+    parameters = read_record(folder)["parameters"]
+    seeds, own = parameters["seeds"], parameters["notebook_seed"]
     facts = {
         "steps": number(last, 0),
         "seeds": seeds,
@@ -47,25 +45,25 @@ def page(folder: Path) -> Page:
         "ends": {case: number(final[case].median(), 2) for case in CASES},
     }
     figures = {
-        "predictions": fits(predictions, points, last),
-        "notebook": notebook(curves),
-        "losses": final_losses(final),
+        "predictions": fits(predictions[predictions["seed"] == own], points[points["seed"] == own]),
+        "notebook": notebook(curves[curves["seed"] == own]),
+        "losses": final_losses(final, own),
     }
     return Page("toy_dropout", "Dropout on a noisy line", figures, {}, facts)
 
 
-def fits(predictions: pd.DataFrame, points: pd.DataFrame, last: int) -> Figure:
-    """What both networks predict, with a slider over the steps."""
-    kept = predictions[predictions["seed"] == NOTEBOOK_SEED]
-    given = points[points["seed"] == NOTEBOOK_SEED]
+def fits(predictions: pd.DataFrame, points: pd.DataFrame) -> Figure:
+    """What both networks of a seed predict, with a slider over the steps."""
+    steps = np.unique(predictions["step"])
+    last, every = int(steps[-1]), int(np.diff(steps).min())
     ends = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 2.0]})
     data = pd.concat(
         [
             part.assign(panel=panel.capitalize(), series=series)
             for case, panel in CASES.items()
             for series, part in (
-                ("prediction", kept[kept["case"] == case]),
-                ("training points", given),
+                ("prediction", predictions[predictions["case"] == case]),
+                ("training points", points),
                 ("true line", ends),
             )
         ],
@@ -76,21 +74,24 @@ def fits(predictions: pd.DataFrame, points: pd.DataFrame, last: int) -> Figure:
         "Predictions of the notebook’s two networks",
         f"The ten training points, the line y = 2x they come from, and what each network predicts after {last:,} "
         "steps. Where scripts run, a slider below shows the predictions after fewer.",
-        fits_chart(last, slider=True),
-        fits_chart(last, slider=False),
+        fits_chart(last, every),
+        fits_chart(last),
         data[["panel", "series", "step", "x", "y"]],
     )
 
 
 @cache
-def fits_chart(last: int, slider: bool) -> Spec:
-    """Data: `panel, series, step, x, y`, with `step` in the rows of the series `prediction` only."""
+def fits_chart(last: int, every: int = 0) -> Spec:
+    """The last step, or with `every` a slider over steps so far apart.
+
+    Data: `panel, series, step, x, y`, with `step` in the rows of the series `prediction` only.
+    """
     names = ["prediction", "true line", "training points"]
     x = alt.X("x:Q").axis(grid=False, tickCount=5)
     y = alt.Y("y:Q").axis(tickCount=5)
     color = alt.Color("series:N").scale(domain=names, range=[BLUE, MUTED, INK])
     of = "datum.series == '{}'".format
-    step = "step" if slider else str(last)
+    step = "step" if every else str(last)
     rule = alt.Chart().transform_filter(of("true line")).mark_line(strokeDash=[4, 4])
     prediction = alt.Chart().transform_filter(f"{of('prediction')} && datum.step == {step}").mark_line(strokeWidth=2)
     dots = alt.Chart().transform_filter(of("training points")).mark_point(filled=True, size=45, opacity=1)
@@ -98,16 +99,16 @@ def fits_chart(last: int, slider: bool) -> Spec:
     spec = charts.in_panels(
         alt.LayerChart(layer=layers), tuple(panel.capitalize() for panel in CASES.values()), left=66
     )
-    if not slider:
+    if not every:
         return spec
-    bind = {"input": "range", "min": 0, "max": last, "step": PREDICT_EVERY, "name": "Step "}
+    bind = {"input": "range", "min": 0, "max": last, "step": every, "name": "Step "}
     return spec | {"params": [{"name": "step", "value": last, "bind": bind}]}
 
 
 def notebook(curves: pd.DataFrame) -> Figure:
-    own = curves[curves["seed"] == NOTEBOOK_SEED]
+    columns = ["panel", "series", "step", "mean"]
     data = pd.concat(
-        own.assign(panel=panel, series=own["case"].map(CASES), mean=own[metric])[["panel", "series", "step", "mean"]]
+        curves.assign(panel=panel, series=curves["case"].map(CASES), mean=curves[metric])[columns]
         for metric, panel in METRICS.items()
     )
     series = charts.several(CASES.values())
@@ -127,9 +128,9 @@ def notebook(curves: pd.DataFrame) -> Figure:
     )
 
 
-def final_losses(final: pd.DataFrame) -> Figure:
+def final_losses(final: pd.DataFrame, notebook_seed: int) -> Figure:
     """Loss on the line after the last step, of every seed."""
-    titles = {seed: f"{seed} (notebook)" if seed == NOTEBOOK_SEED else str(seed) for seed in final.index}
+    titles = {seed: f"{seed} (notebook)" if seed == notebook_seed else str(seed) for seed in final.index}
     data = pd.DataFrame(
         {"panel": "Loss on the line at the end", "row": titles[seed], "series": title, "value": final.loc[seed, case]}
         for seed in final.index
