@@ -122,8 +122,8 @@ def test_unpaired_values_are_refused() -> None:
         paired_interval(np.zeros(3), np.zeros(4), 0.95)
 
 
-@given(st.integers(2, 6), st.integers(1, 30), st.randoms())
-def test_a_sure_and_right_prediction_is_calibrated(classes: int, n: int, random: object) -> None:
+@given(st.integers(2, 6), st.integers(1, 30))
+def test_a_sure_and_right_prediction_is_calibrated(classes: int, n: int) -> None:
     labels = np.random.default_rng(n).integers(classes, size=n)
     assert expected_calibration_error(np.eye(classes)[labels], labels, 15) == 0
     assert expected_calibration_error(np.eye(classes)[(labels + 1) % classes], labels, 15) == 1

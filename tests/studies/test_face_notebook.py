@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch.utils.data import random_split
 from torchvision.datasets import ImageFolder
 
-from stages.errors import UserError
 from stages.models import NETWORKS
 from stages.studies import face_notebook
 from stages.studies.face_notebook import EXPERIMENTS, Examples
@@ -131,11 +130,6 @@ def test_splits_are_those_of_the_global_generator() -> None:
     }
     for train, val in splits.values():
         assert len({*train, *val}) == len(train) + len(val)
-
-
-def test_too_few_images_are_refused() -> None:
-    with pytest.raises(UserError, match=r"350 .* there are 349.*data\.source"):
-        face_notebook.draw_splits({"clean": 400, "partly_random": 349, "random": 400}, SHAPE, 3)
 
 
 def test_a_learning_rate_is_the_start_of_the_same_longer_run(curves: pd.DataFrame) -> None:

@@ -22,7 +22,7 @@ from stages.training.device import find_device
 from stages.training.streams import Streams
 
 CPU = torch.device("cpu")
-SETTINGS = MnistMlp(data="digits", url="", seeds=2, epochs=3)
+SETTINGS = MnistMlp(data="digits", url="https://example.org", seeds=2, epochs=3)
 
 
 @pytest.fixture(autouse=True)
