@@ -2,16 +2,21 @@
 "use strict";
 
 const NARROWEST = 200;
+// What a legend is tried with: 0 is one for each entry.
+const LEGEND_COLUMNS = [0, 3, 2, 1];
+// By how much a picture may be shrunk to fit, as a share of its width: nobody sees it.
+const SLACK = 0.01;
 
 // The chart's panels in as many columns as the width holds, each as wide as its share.
-function fitted(spec, width) {
+function fitted(spec, width, legendColumns) {
   const { spacing, usermeta: { left, square } } = spec;
   const panels = spec.facet.sort.length;
   const most = Math.floor((width - left + spacing) / (NARROWEST + spacing));
   const columns = Math.max(1, Math.min(panels, most));
   const panel = Math.floor((width - left - spacing * (columns - 1)) / columns);
   const inner = { ...spec.spec, width: panel, height: square ? panel : spec.spec.height };
-  return { ...spec, columns, spec: inner };
+  const config = { ...spec.config, legend: { ...spec.config.legend, columns: legendColumns } };
+  return { ...spec, columns, spec: inner, config };
 }
 
 async function draw(figure) {
@@ -19,12 +24,22 @@ async function draw(figure) {
   const still = place.querySelector("img");
   const spec = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
   let drawnAt = 0;
+  async function excess(width, room, legendColumns) {
+    const options = { actions: false, renderer: "svg", tooltip: { theme: "site" } };
+    await vegaEmbed(place, fitted(spec, room, legendColumns), options);
+    return place.querySelector("svg").viewBox.baseVal.width - width;
+  }
   async function fit() {
     const width = figure.clientWidth;
     if (width === drawnAt || !width) return;
     drawnAt = width;
     still.remove();
-    await vegaEmbed(place, fitted(spec, width), { actions: false, renderer: "svg", tooltip: { theme: "site" } });
+    const slack = SLACK * width;
+    for (const legendColumns of LEGEND_COLUMNS) {
+      const over = await excess(width, width, legendColumns);
+      // Its labels may be wider than the chart knows; if narrower panels do not help, it is the legend.
+      if (over <= slack || (await excess(width, width - over, legendColumns)) <= slack) break;
+    }
     place.classList.add("drawn");
     place.removeAttribute("tabindex"); // nothing left to scroll
     place.removeAttribute("role"); // the picture has one, beside what may steer it
@@ -34,8 +49,9 @@ async function draw(figure) {
     picture.setAttribute("aria-label", still.alt);
   }
   try {
-    await fit();
-    new ResizeObserver(fit).observe(figure);
+    let fits = fit();
+    await fits;
+    new ResizeObserver(() => { fits = fits.then(fit); }).observe(figure);
   } catch (error) {
     place.replaceChildren(still);
     throw error;
