@@ -214,7 +214,7 @@ def load(path: Path = PARAMS) -> Params:
         problems.append(f"data.augmentation: missing {', '.join(missing)}")
     variants = {name: _variant(name, body, file, problems) for name, body in file.variants.items()}
     images = Path(file.data.folder.path).resolve()
-    if any(images in (made, *made.parents) or made in images.parents for made in map(Path.resolve, MADE)):
+    if any(images.is_relative_to(made) or made.is_relative_to(images) for made in map(Path.resolve, MADE)):
         problems.append(
             f"data.folder.path: found {file.data.folder.path!r}; allowed: a folder of images that neither holds nor "
             f"lies in {' or '.join(map(str, MADE))}, which the stages write"
@@ -287,8 +287,9 @@ def _problem(model: type[BaseModel], where: tuple[str | int, ...], details: Any)
         keys = _inner(model, details["loc"]).model_fields
         return f"{_key(location)}: found {found!r}; allowed: a mapping of {', '.join(keys)}"
     if kind == "string_pattern_mismatch":
-        allowed = _inner(model, details["loc"][:-1]).model_fields[str(details["loc"][-1])].description
-        return f"{_key(location)}: found {found!r}; allowed: {allowed}"
+        field = _inner(model, details["loc"][:-1]).model_fields[str(details["loc"][-1])]
+        if field.description:  # else the pattern itself says what is allowed
+            return f"{_key(location)}: found {found!r}; allowed: {field.description}"
     hint = ""
     if isinstance(found, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", found):
         hint = " (YAML reads this as text; write the number with a dot and a sign, such as 1.0e-4)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ def main() -> None:
     )
     if min(sizes.values()) < face_notebook.SMALLEST:  # the benchmark needs no more than `splits` says, and goes on
         nothing = pd.DataFrame(columns=["case", "seed", "metric", "value"])
-        outcome.write(outcome.Outcome(described, {}, nothing), FOLDER)
+        needed = f"{described.description} The notebook’s splits take {face_notebook.SMALLEST}."
+        outcome.write(outcome.Outcome(replace(described, description=needed), {}, nothing), FOLDER)
         print(f"{FOLDER}: not run: it needs {face_notebook.SMALLEST} images outside the test set; all else runs")
         return
 

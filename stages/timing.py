@@ -20,7 +20,7 @@ def main() -> None:
         result = json.loads(RESULT.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{RESULT} is missing; `make bench` measures it anew") from None
-    site.publish(timing.build(result, list(params.variants)), FOLDER, timing.OWNED)
+    site.publish(timing.build(result, params.variants), FOLDER, timing.OWNED)
     for sentence in timing.summary(timing.read(result)):
         print(sentence)
     print(f"the page is {FOLDER / 'index.html'}")

@@ -119,14 +119,14 @@ def _evaluation(params: Params) -> Experiment:
 
 
 def _study(folder: Path) -> Experiment:
-    kept = folder / "record.json"
-    record = json.loads(kept.read_text(encoding="utf-8"))
+    file, record_file = folder / "outcomes.parquet", folder / "record.json"
+    record = json.loads(record_file.read_text(encoding="utf-8"))
     deviations = {
         name: np.nan if identity["deviation"] is None else identity["deviation"]
         for name, identity in record["identities"].items()
     }
-    file = folder / "outcomes.parquet"
-    return Experiment(str(file), record["data"]["title"], indexed(pd.read_parquet(file)), deviations, str(kept))
+    outcomes = indexed(pd.read_parquet(file))
+    return Experiment(str(file), record["data"]["title"], outcomes, deviations, str(record_file))
 
 
 def indexed(outcomes: pd.DataFrame) -> pd.Series:

@@ -60,6 +60,8 @@ CONFIG: Spec = {
     },
 }
 
+OWN_SCALES: Spec = {"resolve": {"scale": {"y": "independent"}}}
+"""What a chart is merged with whose panels have vertical scales of their own."""
 SPACING = 28
 """Pixels between panels; the page's script reads it from the chart."""
 

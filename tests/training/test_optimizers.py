@@ -39,7 +39,6 @@ def test_training_does_not_import_the_compiler() -> None:
     script = """
 import sys
 from stages import config
-from stages.config import Training
 from stages.training.loop import OPTIMIZERS, make_optimizer
 import torch
 for name in OPTIMIZERS:

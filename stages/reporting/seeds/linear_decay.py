@@ -32,8 +32,6 @@ LEAST_LOSS = 1e-8
 VERSIONS = {"scratch": "scratch", "concise": "concise, as it runs", "concise_as_meant": "concise, as meant"}
 L1 = {"proximal": "soft-thresholding", "subgradient": "subgradient", "subtracted": "subtracted by mistake"}
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-FREE: Spec = {"resolve": {"scale": {"y": "independent"}}}
-"""Panels with scales of their own."""
 
 
 def page(folder: Path) -> Page:
@@ -276,7 +274,8 @@ def l1_ways(l1: pd.DataFrame) -> Figure:
     )
     series = charts.several(L1.values())
     still, chart = (
-        charts.lines("Value", series, tuple(panels.values()), hover=hover) | FREE for hover in (False, True)
+        charts.lines("Value", series, tuple(panels.values()), hover=hover) | charts.OWN_SCALES
+        for hover in (False, True)
     )
     return Figure(
         "linear_decay-l1",
@@ -403,7 +402,8 @@ def priors() -> Figure:
     )
     series = charts.several(densities)
     still, chart = (
-        charts.lines("Value", series, ("Density", "Penalty"), hover=hover, x="weight", x_title="Weight") | FREE
+        charts.lines("Value", series, ("Density", "Penalty"), hover=hover, x="weight", x_title="Weight")
+        | charts.OWN_SCALES
         for hover in (False, True)
     )
     return Figure(

@@ -52,5 +52,10 @@ def _printed(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
     numbers = [number["same"] for number in record["printed"]]
     compared = [same for same in numbers if same is not None]
-    shared = {"data": record["data"], "run": bool(record["parameters"])}
-    return shared | {"printed": len(numbers), "compared": len(compared), "same": sum(compared)}
+    return {
+        "data": record["data"],
+        "run": bool(record["parameters"]),
+        "printed": len(numbers),
+        "compared": len(compared),
+        "same": sum(compared),
+    }

@@ -20,8 +20,6 @@ from stages.reporting.seeds.page import Page, read_record
 from stages.reporting.tables import Cell, Table, number, number_cell
 
 TITLE = "The face notebook, draw for draw"
-SMALLEST = 350
-"""Images that the notebook's largest split takes."""
 MEASURED = {"train": "Training images", "val": "Validation images"}
 SHOWN = (Series("training", BLUE), Series("validation", VERMILION, (6, 3)))
 PENALTIES = {
@@ -43,7 +41,7 @@ LABELS = {
 def page(folder: Path) -> Page:
     record = read_record(folder)
     if not record["parameters"]:
-        return Page("replay", TITLE, {}, facts={"smallest": SMALLEST})
+        return Page("replay", TITLE, {})
     curves = pd.read_parquet(folder / "curves.parquet")
     layers = pd.read_parquet(folder / "layers.parquet")
     long = pd.read_parquet(folder / "outcomes.parquet")

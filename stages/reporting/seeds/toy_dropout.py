@@ -114,7 +114,7 @@ def notebook(curves: pd.DataFrame) -> Figure:
     series = charts.several(CASES.values())
     still, chart = (
         charts.lines("Value", series, tuple(METRICS.values()), hover=hover, x="step", x_title="Step")
-        | {"resolve": {"scale": {"y": "independent"}}}
+        | charts.OWN_SCALES
         for hover in (False, True)
     )
     return Figure(
