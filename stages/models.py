@@ -19,6 +19,9 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from stages.training.streams import Streams
 
+ALIGNED = 4
+"""Numbers of 4 bytes in 16."""
+
 
 class Linear(nn.Module):
     """R linear maps: (R, N, inputs) to (R, N, outputs)."""
@@ -39,8 +42,16 @@ class Linear(nn.Module):
             self.bias[replica] = bias
 
     def forward(self, x: Tensor) -> Tensor:
+        images, (outputs, inputs) = x.shape[1], self.weight.shape[1:]
+        weight, bias = self.weight, self.bias
+        # MKL rounds a product by whether a matrix begins at a multiple of 16 bytes. Where those of a stack would not,
+        # rows of zeros between them see to it, or a replica's bits would depend on its place in the stack.
+        if images % ALIGNED:
+            x = F.pad(x, (0, 0, 0, -images % ALIGNED))
+        if inputs % ALIGNED and outputs % ALIGNED:
+            weight, bias = F.pad(weight, (0, 0, 0, -outputs % ALIGNED)), F.pad(bias, (0, -outputs % ALIGNED))
         # This order of the factors gives the weights a gradient in their own layout, which saves a copy every step.
-        return torch.baddbmm(self.bias[..., None], self.weight, x.mT).mT
+        return torch.baddbmm(bias[..., None], weight, x.mT).mT[:, :images, :outputs]
 
 
 class BatchNorm(nn.Module):
@@ -157,8 +168,12 @@ class Network(nn.Module):
 
 
 def norm(parameters: list[nn.Parameter]) -> Tensor:
-    """Square root of the sum of squares over parameters (R, ...): (R,)."""
-    return torch.stack([p.detach().square().flatten(1).sum(1) for p in parameters]).sum(0).sqrt()
+    """Square root of the sum of squares over parameters (R, ...): (R,).
+
+    Added up and rooted in float64, for MKL's root of float32 depends on the processor and on the place in the tensor.
+    """
+    squares = [p.detach().square().flatten(1).sum(1).double() for p in parameters]
+    return torch.stack(squares).sum(0).sqrt().float()
 
 
 @dataclass(frozen=True)

@@ -148,9 +148,7 @@ def draw_weights(
     for number, (fan_in, fan_out) in enumerate(pairwise([inputs, *architecture.hidden, classes]), start=1):
         layer = Linear(1, fan_in, fan_out, torch.device("cpu"))
         layer.draw(0, generator)
-        weight, bias = layer.weight.detach()[0], layer.bias.detach()[0]
-        # In memory the weights lie transposed: the products are the same to the bit, and twice as fast.
-        drawn |= {f"fc{number}.weight": weight.t().contiguous().t(), f"fc{number}.bias": bias}
+        drawn |= {f"fc{number}.weight": layer.weight.detach()[0], f"fc{number}.bias": layer.bias.detach()[0]}
     return drawn
 
 
@@ -203,7 +201,7 @@ def train(
     val_pictures, val_y = _tensors(validation)
     val_x = val_pictures.flatten(1)
     parameters = draw_weights(architecture, x.shape[1], classes, generator)
-    before = {name: float(_norm(value)) for name, value in parameters.items()}
+    before = {name: float(value.norm()) for name, value in parameters.items()}
     for value in parameters.values():
         value.requires_grad_()
     layers = list(zip(*[iter(parameters.values())] * 2, strict=True))
@@ -242,7 +240,7 @@ def train(
         with torch.no_grad():
             train_acc, train_loss = measure(measured)
             val_acc, val_loss = measure([(forward(architecture, layers, val_x), val_y)])
-            norm = sum(_norm(value) ** 2 for value in parameters.values()) ** 0.5
+            norm = sum(value.norm() ** 2 for value in parameters.values()) ** 0.5
         if experiment.patience is not None:
             if val_acc > best:
                 best, waited = val_acc, 0
@@ -256,8 +254,7 @@ def train(
     return Replayed(
         pd.DataFrame(rows, columns=["epoch", "train_acc", "val_acc", "param_norm", "train_loss", "val_loss"]),
         pd.DataFrame(
-            {"layer": name, "before": before[name], "after": float(_norm(value.detach()))}
-            for name, value in after.items()
+            {"layer": name, "before": before[name], "after": float(value.norm())} for name, value in after.items()
         ),
     )
 
@@ -308,11 +305,6 @@ def _tensors(examples: Examples) -> tuple[Tensor, Tensor]:
     """Images float32 (N, C, H, W) from -1 to 1, rounded as torchvision's ToTensor and Normalize do, and labels."""
     images = torch.from_numpy(examples.images).permute(0, 3, 1, 2).contiguous()
     return images.float().div(255).sub_(0.5).div_(0.5), torch.from_numpy(examples.labels)
-
-
-def _norm(value: Tensor) -> Tensor:
-    """The Frobenius norm, summed in the notebook's order, on which its last three bits depend."""
-    return value.contiguous().norm()
 
 
 def _figures(name: str, one: Replayed) -> Iterator[dict[str, Any]]:

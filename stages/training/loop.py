@@ -111,8 +111,12 @@ def train(
 def make_optimizer(
     settings: Training, regularizers: Sequence[Regularizer], parameters: list[torch.nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """The optimizer as the settings and regularizers want it. All of torch's work elementwise: replicas stay apart."""
-    options = {"lr": settings.lr, "weight_decay": 0.0, "fused": True}
+    """The optimizer as the settings and regularizers want it. All of torch's work elementwise: replicas stay apart.
+
+    Its fused kernels would round the ends of a tensor otherwise than the rest, so that a replica's last bits depend on
+    its neighbours in the stack.
+    """
+    options = {"lr": settings.lr, "weight_decay": 0.0, "foreach": True}
     if settings.optimizer == "sgd":
         options["momentum"] = settings.momentum
     for regularizer in regularizers:

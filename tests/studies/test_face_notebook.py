@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch.utils.data import random_split
 from torchvision.datasets import ImageFolder
 
-from stages.models import NETWORKS
 from stages.studies import face_notebook
 from stages.studies.face_notebook import EXPERIMENTS, Examples
 from stages.studies.outcome import Data
@@ -99,18 +98,6 @@ def test_dropout_draws_as_torch_does(p: float, shape: tuple[int, int]) -> None:
     torch.manual_seed(face_notebook.SEED)
     expected = F.dropout(x, p)
     assert torch.equal(face_notebook.dropout(x, p, torch.Generator().manual_seed(face_notebook.SEED)), expected)
-
-
-@pytest.mark.parametrize("images", [30, 100, 122, 128])
-@pytest.mark.parametrize("network", NETWORKS)
-def test_where_weights_lie_in_memory_changes_no_bit(network: str, images: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    layers = face_notebook.draw_weights(NETWORKS[network], 3072, 3, generator)
-    for number in (1, 2, 3):
-        weight, bias = layers[f"fc{number}.weight"], layers[f"fc{number}.bias"]
-        x = torch.rand(images, weight.shape[1], generator=generator)
-        usual = weight.clone(memory_format=torch.contiguous_format)
-        assert torch.equal(F.linear(x, weight, bias), F.linear(x, usual, bias))
 
 
 def test_splits_are_those_of_the_global_generator() -> None:

@@ -17,6 +17,20 @@ from stages.training.loop import Trained, train
 CLASSES = 3
 SHAPE = (1, 4, 4)
 
+Settings = Callable[..., Training]
+Methods = dict[str, dict[str, Any]]
+METHODS: list[Methods] = [
+    {},
+    {"l1": {"strength": 0.01}},
+    {"weight_decay": {"strength": 0.1}},
+    {"dropout": {"p": 0.5}},
+    {"batch_norm": {"momentum": 0.1}},
+    {"augmentation": {"horizontal_flip": 0.5, "shift": 1}},
+    {"label_smoothing": {"epsilon": 0.1}},
+    {"early_stopping": {"patience": 2}},
+    {"augmentation": {"horizontal_flip": 0.5, "shift": 1}, "dropout": {"p": 0.2}, "early_stopping": {"patience": 3}},
+]
+
 
 @pytest.fixture(autouse=True)
 def _as_the_stage_sets_up_torch() -> None:
@@ -25,7 +39,7 @@ def _as_the_stage_sets_up_torch() -> None:
 
 
 @pytest.fixture
-def settings() -> Callable[..., Training]:
+def settings() -> Settings:
     def make(**changes: Any) -> Training:
         return config.load().training.model_copy(update={"epochs": 12, "lr": 0.1, "device": "cpu"} | changes)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from stages.config import Training
 from stages.errors import UserError
 from stages.models import NETWORKS, Network
 from stages.regularizers import REGULARIZERS
@@ -19,9 +17,7 @@ from stages.training.examples import Examples
 from stages.training.history import METRICS, History
 from stages.training.loop import augment, make_optimizer, measure, step, train
 from stages.training.streams import Streams
-from tests.training.conftest import CLASSES, SHAPE, examples, regularizers, run, stacked
-
-Settings = Callable[..., Training]
+from tests.training.conftest import CLASSES, METHODS, SHAPE, Settings, examples, regularizers, run, stacked
 
 
 def weights(network: Network) -> Tensor:
@@ -98,25 +94,16 @@ def test_the_worked_example_of_weight_decay(settings: Settings) -> None:
     assert (f"{w.item():.4f}", f"{b.item():.4f}") == ("4.1000", "1.9000")
 
 
-METHODS: list[dict[str, Any]] = [
-    {},
-    {"l1": {"strength": 0.01}},
-    {"weight_decay": {"strength": 0.1}},
-    {"dropout": {"p": 0.5}},
-    {"batch_norm": {"momentum": 0.1}},
-    {"augmentation": {"horizontal_flip": 0.5, "shift": 1}},
-    {"label_smoothing": {"epsilon": 0.1}},
-    {"early_stopping": {"patience": 2}},
-    {"augmentation": {"horizontal_flip": 0.5, "shift": 1}, "dropout": {"p": 0.2}, "early_stopping": {"patience": 3}},
-]
-
-
 @pytest.mark.parametrize("methods", METHODS, ids=lambda m: "+".join(m) or "none")
 @pytest.mark.parametrize("batch_size", [24, 7])
-def test_a_replica_ends_the_same_alone_and_in_a_stack(
+def test_a_replica_learns_the_same_alone_and_in_a_stack(
     settings: Settings, methods: dict[str, Any], batch_size: int
 ) -> None:
-    chosen = settings(batch_size=batch_size)
+    """Held to rounding over a few steps: native arithmetic may round by where a matrix lies in memory.
+
+    `tests/bits` holds it to the bit, in arithmetic that is the same on every processor.
+    """
+    chosen = settings(batch_size=batch_size, epochs=3)
     together = run(chosen, seeds=[0, 1, 2], **methods)
     alone = run(chosen, seeds=[1], **methods)
     assert torch.allclose(weights(together.network)[1], weights(alone.network)[0], atol=1e-4)

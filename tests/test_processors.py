@@ -1,0 +1,47 @@
+"""The tests on bits (`tests/bits`) hold in arithmetic that is the same on every x86 processor with AVX2.
+
+They run in a process of their own, for torch reads these variables when it is loaded; once on this machine's processor
+and, where Debian's `qemu-user` is installed, on an emulated Intel and an emulated AMD processor without AVX-512.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import site
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "COMPATIBLE"}
+EMULATOR = shutil.which("qemu-x86_64")
+
+pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the portable paths of MKL are those of x86")
+
+
+def _run(*emulator: str) -> None:
+    # An emulated interpreter cannot find the environment it belongs to by itself.
+    python = Path(sys.executable).resolve() if emulator else sys.executable
+    options = ["-m", "pytest", "-o", "addopts=", "-q", "-p", "no:cacheprovider", "tests/bits"]
+    done = subprocess.run(
+        [*emulator, str(python), *options],
+        env={**os.environ, **PORTABLE, "PYTHONPATH": os.pathsep.join([".", *site.getsitepackages()])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_bits_on_this_processor() -> None:
+    _run()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(EMULATOR is None, reason="NOT RUN: bits on other processors; install Debian's qemu-user")
+@pytest.mark.parametrize("processor", ["Haswell", "EPYC"])
+def test_bits_on_an_emulated_processor(processor: str) -> None:
+    assert EMULATOR
+    _run(EMULATOR, "-cpu", processor)
