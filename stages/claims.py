@@ -8,6 +8,7 @@ from pathlib import Path
 from stages import config, files
 from stages.errors import stage
 from stages.ledger import evidence
+from stages.ledger.changes import CHANGES
 from stages.ledger.claim import judge
 from stages.ledger.entries import CLAIMS
 
@@ -21,7 +22,7 @@ def main() -> None:
     found = evidence.read(params)
     files.keep_only(STUDIES, params.studies.names)
     entries = [judge(claim, found, params) for claim in CLAIMS]
-    files.write_json(LEDGER, entries)
+    files.write_json(LEDGER, {"claims": entries, "changes": [change._asdict() for change in CHANGES]})
     counts = Counter(entry["verdict"] for entry in entries)
     print(f"{len(entries)} claims: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
 

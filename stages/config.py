@@ -90,6 +90,7 @@ class Evaluation(Section):
     near_zero: Positive
     fgsm_epsilon: Positive
     confidence: Annotated[float, Field(gt=0, lt=1)]
+    unfinished_percent: Positive
 
 
 class ToyDropout(Section):

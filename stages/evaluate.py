@@ -17,7 +17,7 @@ from stages.datasets.arrays import Pool, Split, read_pool, read_splits
 from stages.datasets.test_set import HeldOut, read_test
 from stages.errors import stage
 from stages.models import NETWORKS, Network
-from stages.statistics import confusion_matrix, expected_calibration_error, macro_f1
+from stages.statistics import confusion_matrix, expected_calibration_error, macro_f1, still_falling
 from stages.training.examples import select
 
 RUNS = Path("data/runs")
@@ -61,6 +61,7 @@ def main() -> None:
                     "epochs_to_fit": int(fitted.iloc[0]) if len(fitted) else None,
                     "epochs": replica["epochs"],
                     "diverged": replica["diverged"],
+                    "unfinished": unfinished(curve, variant, params.evaluation),
                     "param_norm": float(network.norm()),
                     "initial_norm": float(curve["param_norm"].iloc[0]),
                     "near_zero": float((sizes < params.evaluation.near_zero).double().mean()),
@@ -73,6 +74,17 @@ def main() -> None:
     files.write_parquet(EVALUATION / "confusion.parquet", pd.DataFrame(confusion))
     files.write_parquet(EVALUATION / "layers.parquet", pd.DataFrame(layers))
     files.write_json(METRICS, summary(table))
+
+
+def unfinished(curve: pd.DataFrame, variant: config.Variant, rule: config.Evaluation) -> bool:
+    """Whether a replica was still learning when its epochs were used up: had labels to fit, and was on its way.
+
+    False for one that stopped before by itself.
+    """
+    curve = curve.sort_values("epoch")
+    cut_off = len(curve) == variant.training.epochs + 1
+    misses = curve["train_accuracy"].iloc[-1] < 1
+    return bool(cut_off and misses and still_falling(curve["train_loss"].to_numpy(), rule.unfinished_percent))
 
 
 def restore(variant: config.Variant, state: dict[str, Tensor], pool: Pool) -> Network:
@@ -109,7 +121,7 @@ def on_test(network: Network, test: HeldOut, bins: int) -> tuple[dict[str, Any],
 
 
 def accuracy_under_attack(network: Network, test: HeldOut, epsilon: float) -> float:
-    """Share of test images still told right after the fast gradient sign method has moved each pixel by ``epsilon``.
+    """Share of test images classified correctly after the fast gradient sign method has moved pixels by ``epsilon``.
 
     A pixel moves by that share of the range from black to white in the direction in which the loss of the true class
     grows, and no further than the range's end. Goodfellow, Shlens, Szegedy 2015, https://arxiv.org/abs/1412.6572.
@@ -191,6 +203,7 @@ def summary(runs: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]
         "accuracy_on_wrong_true",
         "param_norm",
         "diverged",
+        "unfinished",
     ]
     result: dict[str, dict[str, dict[str, float | None]]] = {}
     for (variant, labels), group in runs.groupby(["variant", "labels"], sort=False):

@@ -43,7 +43,8 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         images, (outputs, inputs) = x.shape[1], self.weight.shape[1:]
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         # MKL rounds a product by whether a matrix begins at a multiple of 16 bytes. Where those of a stack would not,
         # rows of zeros between them see to it, or a replica's bits would depend on its place in the stack.
         if images % ALIGNED:

@@ -12,6 +12,7 @@ from scipy.special import stdtrit  # scipy.stats takes a second to import
 Side = Literal["greater", "less", "negligible", "not less"]
 """What a claim says of an effect. Effects smaller in magnitude than the smallest one that matters are negligible."""
 Verdict = Literal["holds", "fails", "undecided"]
+Direction = Literal["higher", "lower", "negligible", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,9 @@ class Interval:
     n: int
 
     @property
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
+    def has_width(self) -> bool:
+        """False where all values are the same but for rounding, or fewer than two: their spread is not known then."""
+        return self.high - self.low > 1e-9 * max(abs(self.low), abs(self.high))
 
 
 def mean_interval(values: np.ndarray, confidence: float) -> Interval:
@@ -70,8 +72,10 @@ def verdict(interval: Interval, side: Side, smallest: float) -> Verdict:
     A claim of an effect holds where the interval lies wholly on the claim's side of the smallest effect, and fails
     where it lies wholly on the other side of zero or among the negligible effects. A claim that an effect is
     negligible, or not less, holds where the whole interval is so and fails where none of it is. All else, an
-    interval of NaN included, is undecided.
+    interval of NaN or of no width included, is undecided.
     """
+    if not interval.has_width:
+        return "undecided"
     low, high = (-interval.high, -interval.low) if side == "less" else (interval.low, interval.high)
     negligible = low > -smallest and high < smallest
     if side in ("greater", "less"):
@@ -83,6 +87,12 @@ def verdict(interval: Interval, side: Side, smallest: float) -> Verdict:
     return "holds" if holds else "fails" if fails else "undecided"
 
 
+def direction(interval: Interval, smallest: float) -> Direction:
+    """Where a difference lies, by the same rule: beyond the smallest effect that matters, or short of it."""
+    sides: tuple[tuple[Side, Direction], ...] = (("greater", "higher"), ("less", "lower"), ("negligible", "negligible"))
+    return next((name for side, name in sides if verdict(interval, side, smallest) == "holds"), "undecided")
+
+
 def verdict_of(verdicts: Collection[Verdict], rule: Literal["all", "any"]) -> Verdict:
     """Of a claim that holds if all of its parts hold, or if any does.
 
@@ -92,6 +102,17 @@ def verdict_of(verdicts: Collection[Verdict], rule: Literal["all", "any"]) -> Ve
     if least(each == "holds" for each in verdicts):
         return "holds"
     return "fails" if most(each == "fails" for each in verdicts) else "undecided"
+
+
+def still_falling(losses: np.ndarray, percent: float) -> bool:
+    """Whether a loss, at epochs 0, 1, ... (n,), has not come to rest.
+
+    It has not if its mean over the last tenth of the epochs is lower than that over the tenth before by more than
+    ``percent`` of the latter.
+    """
+    tenth = max(1, (len(losses) - 1) // 10)
+    before, after = np.mean(losses[-2 * tenth : -tenth]), np.mean(losses[-tenth:])
+    return bool(before - after > percent / 100 * before)
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

@@ -148,8 +148,9 @@ def summary(rows: pd.DataFrame, confidence: float) -> dict[str, float]:
 
     The names differ from those of the replicas, so that a parent in a group of its children shifts no mean.
     """
-    result = {"replicas": float(len(rows)), "replicas_diverged": float(rows["diverged"].sum())}
-    for metric in rows.columns.difference([*KEY, "diverged"], sort=False):
+    kinds = ["diverged", "unfinished"]
+    result = {"replicas": float(len(rows)), **{f"replicas_{kind}": float(rows[kind].sum()) for kind in kinds}}
+    for metric in rows.columns.difference([*KEY, *kinds], sort=False):
         values = rows[metric].astype(float).to_numpy()
         values = values[np.isfinite(values)]
         result[f"n/{metric}"] = float(len(values))

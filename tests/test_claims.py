@@ -42,7 +42,7 @@ def write_study(project: Path, deviations: Mapping[str, float | None]) -> None:
 
 
 def ledger() -> dict[str, dict[str, Any]]:
-    return {entry["id"]: entry for entry in json.loads(Path("reports/claims.json").read_text())}
+    return {entry["id"]: entry for entry in json.loads(Path("reports/claims.json").read_text())["claims"]}
 
 
 DEVIATIONS = {"decay_not_divided": 1e-15, "divided_differs": 0.3, "bias_is_decayed": 1e-15, "spared_bias_differs": 0.3}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 
+from stages import config
 from stages.config import LABEL_SETS
 from stages.datasets.arrays import read_pool, read_splits
 from stages.datasets.test_set import read_test
-from stages.evaluate import fast_gradient_sign, negative_log_likelihood
+from stages.evaluate import fast_gradient_sign, negative_log_likelihood, unfinished
 from stages.models import Network
 from tests import small
 
@@ -91,6 +93,23 @@ def test_it_agrees_with_what_training_measured(project: Path, runs: pd.DataFrame
         fitted = history[history["train_accuracy"] == 1].groupby(["labels", "seed"])["epoch"].min()
         expected = fitted.reindex(ours.index).astype("Int64")
         assert ours["epochs_to_fit"].equals(expected.rename("epochs_to_fit"))
+
+
+@pytest.mark.parametrize(
+    ("losses", "fitted", "expected"),
+    [
+        ([2.0, 1.5, 1.0], 0.9, True),
+        ([2.0, 1.5, 1.0], 1.0, False),  # nothing left to learn
+        ([2.0, 1.0, 1.0], 0.9, False),  # it has come to rest without
+        ([2.0, 1.5], 0.9, False),  # stopped before its epochs were used up
+    ],
+)
+def test_a_replica_is_unfinished_if_it_was_still_learning(losses: list[float], fitted: float, expected: bool) -> None:
+    params = config.load()
+    variant = params.variants["none"]
+    short = replace(variant, training=variant.training.model_copy(update={"epochs": 2}))
+    curve = pd.DataFrame({"epoch": range(len(losses)), "train_loss": losses, "train_accuracy": fitted})
+    assert unfinished(curve.sample(frac=1, random_state=1), short, params.evaluation) == expected
 
 
 def test_early_stopping_is_measured_at_its_best_epoch(project: Path, runs: pd.DataFrame) -> None:

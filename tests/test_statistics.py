@@ -12,10 +12,12 @@ from stages.statistics import (
     Interval,
     Side,
     Verdict,
+    direction,
     expected_calibration_error,
     mean_interval,
     paired_interval,
     ratio_interval,
+    still_falling,
     verdict,
     verdict_of,
 )
@@ -28,7 +30,7 @@ def test_the_paired_interval_is_scipys() -> None:
     expected = stats.ttest_rel(a, b).confidence_interval(0.95)
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
     assert interval.n == 10
-    assert interval.excludes_zero == (stats.ttest_rel(a, b).pvalue < 0.05)
+    assert interval.has_width
 
 
 @pytest.mark.parametrize("n", [3, 10])
@@ -42,15 +44,24 @@ def test_intervals_cover_the_mean_as_often_as_they_say(n: int) -> None:
 def test_pairing_removes_what_seeds_share() -> None:
     rng = np.random.default_rng(2)
     shared, effect = rng.normal(scale=10, size=10), rng.normal(loc=1, scale=0.1, size=10)
-    assert paired_interval(shared + effect, shared, 0.95).excludes_zero
-    assert not mean_interval(shared + effect, 0.95).excludes_zero
+    assert direction(paired_interval(shared + effect, shared, 0.95), 0.1) == "higher"
+    assert direction(mean_interval(shared + effect, 0.95), 0.1) == "undecided"
 
 
 def test_one_value_has_no_interval() -> None:
     interval = mean_interval(np.array([0.5]), 0.95)
     assert interval.mean == 0.5
     assert np.isnan([interval.low, interval.high]).all()
-    assert not interval.excludes_zero
+    assert not interval.has_width
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 100.0])
+def test_values_that_are_all_the_same_get_no_verdict(value: float) -> None:
+    interval = paired_interval(np.array([0.1, 0.2, 0.7]) + value, np.array([0.1, 0.2, 0.7]), 0.95)
+    assert not interval.has_width
+    assert direction(interval, 0.01) == "undecided"
+    for side in ("greater", "less", "negligible", "not less"):
+        assert verdict(interval, side, 0.01) == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +73,8 @@ def test_one_value_has_no_interval() -> None:
         (-0.5, 2.0, "undecided", "undecided", "undecided", "holds"),
         (-0.9, 0.9, "fails", "fails", "holds", "holds"),
         (0.1, 0.9, "fails", "fails", "holds", "holds"),
-        (0.0, 0.0, "fails", "fails", "holds", "holds"),
+        (0.0, 0.0, "undecided", "undecided", "undecided", "undecided"),  # the spread is not known
+        (2.0, 2.0, "undecided", "undecided", "undecided", "undecided"),
         (-2.0, -0.5, "fails", "undecided", "undecided", "undecided"),
         (-2.0, 0.5, "undecided", "undecided", "undecided", "undecided"),
         (-3.0, -1.0, "fails", "holds", "fails", "fails"),
@@ -81,6 +93,8 @@ def test_verdicts_of_made_up_intervals(
         "not less": not_less,
     }
     assert {side: verdict(interval, side, 1.0) for side in expected} == expected
+    holds = {"higher": greater, "lower": less, "negligible": negligible}
+    assert direction(interval, 1.0) == next((name for name, v in holds.items() if v == "holds"), "undecided")
 
 
 @given(*(st.floats(low, high, allow_subnormal=False) for low, high in ((-5, 5), (0, 5), (0.1, 3))))
@@ -120,6 +134,27 @@ def test_a_ratio_needs_positive_values(bad: float) -> None:
 def test_unpaired_values_are_refused() -> None:
     with pytest.raises(ValueError, match="paired"):
         paired_interval(np.zeros(3), np.zeros(4), 0.95)
+
+
+EPOCHS = np.arange(151)
+
+
+@pytest.mark.parametrize(
+    ("losses", "falling"),
+    [
+        (2.3 * np.exp(-EPOCHS / 100), True),  # on its way
+        (2.3 * np.exp(-EPOCHS / 100) + 20, False),  # hardly moves, for its size
+        (2.3 / (1 + EPOCHS), True),  # for ever
+        (2.0 - EPOCHS / 1000, False),  # by less than 1 % of it
+        (np.full(151, 0.7), False),
+        (0.7 + 0.01 * np.sin(EPOCHS), False),  # noise
+        (EPOCHS / 100, False),  # rises
+        (np.array([2.0, 1.0]), True),  # a single epoch
+        (np.full(151, np.nan), False),
+    ],
+)
+def test_a_loss_that_still_falls(losses: np.ndarray, falling: bool) -> None:
+    assert still_falling(losses, 1) == falling
 
 
 @given(st.integers(2, 6), st.integers(1, 30))

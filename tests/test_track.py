@@ -88,7 +88,7 @@ def write_variant(root: Path, variant: str, seeds: int, epochs: int) -> pd.DataF
     rows = replicas.assign(variant=variant, **{metric: rng.uniform(0.5, 0.9, len(replicas)) for metric in metrics})
     rows.loc[rows["labels"] == "clean", "accuracy_on_wrong_given"] = np.nan
     rows["epochs_to_fit"] = pd.array([7, *[None] * (len(rows) - 1)], dtype="Int64")
-    rows["diverged"] = False
+    rows["diverged"] = rows["unfinished"] = False
     return rows
 
 
@@ -280,6 +280,7 @@ def test_runs_of_a_removed_variant_go(local: str, tmp_path: Path) -> None:
 def test_a_diverged_run_is_recorded_without_its_infinities(local: str) -> None:
     change("test_loss", np.nan, "l1", "clean", 0)
     change("diverged", True, "l1", "clean", 0)
+    change("unfinished", True, "l1", "clean", 1)
     history = pd.read_parquet("data/runs/l1/history.parquet")
     late = (history["labels"] == "clean") & (history["seed"] == 0) & (history["epoch"] >= 6)
     history.loc[late, ["train_loss", "val_loss"]] = [np.nan, np.inf]
@@ -293,6 +294,8 @@ def test_a_diverged_run_is_recorded_without_its_infinities(local: str) -> None:
         history.query("labels == 'clean' and seed == 0")["val_loss"].iloc[5]
     )
     assert found["l1 · clean"].data.metrics["replicas_diverged"] == 1
+    assert found["l1 · clean"].data.metrics["replicas_unfinished"] == 1
+    assert found["l1 · clean · seed 1"].data.metrics["unfinished"] == 1
     assert found["l1 · clean"].data.metrics["n/test_loss"] == SEEDS - 1
 
 

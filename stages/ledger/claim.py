@@ -108,8 +108,13 @@ def judge(claim: Claim, evidence: Evidence, params: Params) -> dict[str, Any]:
 
 
 def effect(part: Points | Percent, evidence: Evidence, params: Params) -> dict[str, Any]:
-    """An effect with its interval, its verdict and its value in each seed."""
+    """An effect with its interval, its verdict and its value in each seed.
+
+    What rests on networks that had not finished learning is undecided, whatever the interval.
+    """
     confidence = params.evaluation.confidence
+    measures = [part.difference] if isinstance(part, Points) else [part.value, part.reference]
+    unfinished = evidence.unfinished(*measures)
     if isinstance(part, Points):
         values, smallest = evidence.values(part.difference).iloc[:, 0], params.claims.points
         interval = mean_interval(values.to_numpy(), confidence)
@@ -126,7 +131,8 @@ def effect(part: Points | Percent, evidence: Evidence, params: Params) -> dict[s
         "high": rounded(100 * interval.high),
         "n": interval.n,
         "smallest": smallest,
-        "verdict": verdict(interval, part.side, smallest / 100),
+        "verdict": "undecided" if unfinished else verdict(interval, part.side, smallest / 100),
+        "unfinished": unfinished,
         "values": {str(seed): rounded(100 * value) for seed, value in values.items()},
     }
 

@@ -56,6 +56,8 @@ class Experiment:
     """Of its identities: the relative difference of two computations, by name; NaN for what is not finite."""
     record: str = ""
     """The deviations lie there."""
+    unfinished: frozenset[str] = frozenset()
+    """Cases in which a network was still learning when its epochs were used up."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Evidence:
             parts = [weight * self._outcome(outcome) for weight, outcome in measure.terms]
             columns.append(pd.concat(parts, axis=1).sum(axis=1, skipna=False))
         return pd.concat(columns, axis=1).sort_index()
+
+    def unfinished(self, *measures: Measure) -> list[str]:
+        """The cases among those of the measures that had not finished learning."""
+        outcomes = [outcome for measure in measures for _, outcome in measure.terms]
+        return sorted({o.case for o in outcomes if o.case in self._experiment(o.experiment).unfinished})
 
     def deviation(self, experiment: str, identity: str) -> float:
         return self._experiment(experiment).deviations[identity]
@@ -113,9 +120,10 @@ def _evaluation(params: Params) -> Experiment:
     runs = runs[runs["variant"].isin(params.variants)].copy()
     runs["train_error"] = 1 - runs["train_accuracy"]
     runs["case"] = runs["variant"] + "/" + runs["labels"]
+    unfinished = frozenset(runs.loc[runs["unfinished"], "case"])
     tidy = runs.drop(columns=["variant", "labels"]).melt(["case", "seed"], var_name="metric")
     card = json.loads((DATA / "card.json").read_text(encoding="utf-8"))
-    return Experiment(str(file), card["title"], indexed(tidy), {})
+    return Experiment(str(file), card["title"], indexed(tidy), {}, unfinished=unfinished)
 
 
 def _study(folder: Path) -> Experiment:

@@ -66,17 +66,25 @@ SPACING = 28
 """Pixels between panels; the page's script reads it from the chart."""
 
 
-@cache
-def differences(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
-    """Dots with intervals of the difference to the reference.
+DIRECTIONS = {
+    "higher": (BLUE, "triangle-right"),
+    "lower": (VERMILION, "triangle-left"),
+    "too small to matter": (GREEN, "square"),
+    "undecided": (GREY, "circle"),
+    "unfinished": (PURPLE, "cross"),
+}
+"""Colour and shape of a difference by its verdict."""
 
-    Data: `panel, variant, difference, low, high, verdict` with verdict `higher`, `lower` or `includes zero`.
+
+@cache
+def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: float) -> Spec:
+    """Dots with intervals of the difference to the reference, over the band of what is too small to matter.
+
+    Data: `panel, variant, difference, low, high, verdict` with a verdict of `DIRECTIONS`.
     """
-    verdicts = alt.Scale(
-        domain=["higher", "lower", "includes zero"],
-        range=[BLUE, VERMILION, GREY],
-    )
-    shapes = alt.Scale(domain=verdicts.domain, range=["triangle-right", "triangle-left", "circle"])
+    verdicts = alt.Scale(domain=list(DIRECTIONS), range=[color for color, _ in DIRECTIONS.values()])
+    shapes = alt.Scale(domain=verdicts.domain, range=[shape for _, shape in DIRECTIONS.values()])
+    band = alt.Chart().mark_rect(color=GRID).encode(x=alt.datum(-smallest), x2=alt.datum(smallest))
     base = alt.Chart().encode(y=rows_of("variant", variants))
     zero = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     intervals = base.mark_rule(strokeWidth=1.5).encode(
@@ -88,9 +96,11 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
         x="difference:Q",
         color=alt.Color("verdict:N").scale(verdicts),
         shape=alt.Shape("verdict:N").scale(shapes),
-        tooltip=tooltip(variant="variant:N", difference="difference:Q", low="low:Q", high="high:Q"),
+        tooltip=tooltip(
+            variant="variant:N", difference="difference:Q", low="low:Q", high="high:Q", verdict="verdict:N"
+        ),
     )
-    return in_panels(zero + intervals + dots, panels, left=126, height=20 * len(variants))
+    return in_panels(band + zero + intervals + dots, panels, left=126, height=20 * len(variants))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import altair as alt
 import numpy as np
@@ -21,6 +21,14 @@ from stages.reporting.tables import Cell, Table, number, span
 
 Entry = Mapping[str, Any]
 """A claim as `reports/claims.json` has it."""
+
+
+class Ledger(NamedTuple):
+    """`reports/claims.json`: the claims in their order, and how the rules came about."""
+
+    claims: list[Entry]
+    changes: list[Mapping[str, str]]
+
 
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?", "not tested": "–"}
 """The verdicts and the signs they bear besides their names."""
@@ -42,13 +50,12 @@ LEFT = 190
 TICKS = [0, *(sign * step * 10**power for power in (0, 1, 2) for step in (1, 2, 5) for sign in (-1, 1))]
 
 
-def read(path: Path) -> list[Entry]:
-    """The ledger, in the order of its claims. Raises `UserError` if it is missing."""
+def read(path: Path) -> Ledger:
+    """Raises `UserError` if it is missing."""
     try:
-        entries: list[Entry] = json.loads(path.read_text(encoding="utf-8"))
+        return Ledger(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; `dvc repro report` makes it and the report") from None
-    return entries
 
 
 def by_document(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
@@ -67,8 +74,9 @@ def cases(entry: Entry) -> dict[str, list[str]]:
     return {name: found for name, found in by_verdict.items() if found and len(entry["cases"]) > 1}
 
 
-def build(entries: Sequence[Entry], drawn: Sequence[Figure], context: Mapping[str, Any]) -> dict[str, str | bytes]:
+def build(ledger: Ledger, drawn: Sequence[Figure], context: Mapping[str, Any]) -> dict[str, str | bytes]:
     """The page and its tables, by path in the site; `drawn` are its `figures`, which the caller draws."""
+    entries = ledger.claims
     overview, parts = overview_table(entries), {entry["id"]: parts_table(entry) for entry in entries}
     html = site.render(
         "claims.html",
@@ -83,6 +91,7 @@ def build(entries: Sequence[Entry], drawn: Sequence[Figure], context: Mapping[st
         parts=parts,
         cases={entry["id"]: cases(entry) for entry in entries},
         figures=drawn,
+        changes=ledger.changes,
         MARKS=MARKS,
     )
     return {"claims.html": html, **{f"tables/{table.name}.csv": table.csv for table in (overview, *parts.values())}}
@@ -135,7 +144,7 @@ def parts_table(entry: Entry) -> Table:
                 Cell(SIDES[claimed] if claimed else "–"),
                 found_cell(part),
                 limit,
-                verdict_cell(part["verdict"]),
+                verdict_cell(part["verdict"], reason(part)),
             ]
         )
         shared = {key: part.get(key) for key in ("case", "text", "unit", "verdict")}
@@ -178,8 +187,16 @@ def summary_cell(entry: Entry) -> Cell:
     return Cell(f"{verdicts.count('holds')} of {len(verdicts)} {'cases hold' if len(verdicts) != 1 else 'case holds'}")
 
 
-def verdict_cell(verdict: str) -> Cell:
-    return Cell(f"{MARKS[verdict]} {verdict}".replace(" ", "\u00a0"), sort=verdict)
+def verdict_cell(verdict: str, reason: str = "") -> Cell:
+    return Cell(f"{MARKS[verdict]} {verdict}".replace(" ", "\u00a0"), reason, sort=verdict)
+
+
+def reason(part: Entry) -> str:
+    """Why a part gets no verdict, if it is not for its interval's place."""
+    if part.get("unfinished"):
+        return f"unfinished: {', '.join(part['unfinished'])}"
+    values = list(part.get("values", {}).values())
+    return "every seed the same" if len(values) > 1 and len(set(values)) == 1 else ""
 
 
 def plain(text: str) -> str:

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from stages.config import BASELINE
+from stages.config import BASELINE, Claims, Params
 from stages.reporting.results import LABEL_SETS
-from stages.statistics import Interval, mean_interval, paired_interval
+from stages.statistics import Interval, direction, mean_interval, paired_interval
 
-Verdict = Literal["better", "worse", "larger", "smaller", "unclear", "not compared"]
+Verdict = Literal["better", "worse", "larger", "smaller", "negligible", "undecided", "unfinished", "not compared"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Metric:
     @property
     def heading(self) -> str:
         return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    def smallest(self, claims: Claims, reference: float) -> float:
+        """From where on a difference matters, in the unit of the pages, given the mean of the reference."""
+        return claims.points if self.scale == 100 else claims.percent / 100 * abs(reference)
 
 
 METRICS = {
@@ -71,27 +75,35 @@ class Estimate:
     """n counts the seeds for which the metric is defined."""
     difference: Interval | None
     """To the reference, seed by seed; None for the reference itself and where no pair is defined."""
+    smallest: float
+    """From where on a difference matters."""
+    unfinished: bool
+    """Whether any replica of the variant or of the reference was still learning when its epochs were used up."""
 
     @property
     def verdict(self) -> Verdict:
         """What the interval of the difference says."""
         if self.difference is None:
             return "not compared"
-        if not self.difference.excludes_zero:
-            return "unclear"
-        higher = self.difference.low > 0
+        if self.unfinished:
+            return "unfinished"
+        found = direction(self.difference, self.smallest)
+        if found in ("negligible", "undecided"):
+            return found
         if self.metric.better is None:
-            return "larger" if higher else "smaller"
-        return "better" if higher == (self.metric.better == "high") else "worse"
+            return "larger" if found == "higher" else "smaller"
+        return "better" if (found == "higher") == (self.metric.better == "high") else "worse"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Estimates by variant, label set and metric, and how many replicas there are."""
+    """Estimates by variant, label set and metric; by variant and label set how many replicas there are, how many of
+    them diverged, and how many were still learning when their epochs were used up."""
 
     estimates: Mapping[tuple[str, str, str], Estimate]
     replicas: Mapping[tuple[str, str], int]
     diverged: Mapping[tuple[str, str], int]
+    unfinished: Mapping[tuple[str, str], int]
     variants: tuple[str, ...]
 
     def __getitem__(self, key: tuple[str, str, str]) -> Estimate:
@@ -117,38 +129,46 @@ class Comparison:
                         "difference_low": difference.low,
                         "difference_high": difference.high,
                         "pairs": difference.n,
+                        "smallest": estimate.smallest,
                         "verdict": estimate.verdict,
                     }
                 )
         return pd.DataFrame(rows)
 
 
-def compare(replicas: pd.DataFrame, variants: Iterable[str], confidence: float) -> Comparison:
-    """Estimate every metric from the replicas (one row per variant, labels, seed).
+def compare(replicas: pd.DataFrame, params: Params) -> Comparison:
+    """Estimate every metric of the variants from the replicas (one row per variant, labels, seed).
 
     Diverged replicas count like any other. Seeds for which a metric is not defined, or not finite, are left out of its
     estimate, and of the pairs.
     """
-    variants = tuple(variants)
-    groups = {key: group.set_index("seed") for key, group in replicas.groupby(["variant", "labels"])}
-    estimates, counts, diverged = {}, {}, {}
+    variants, confidence = tuple(params.variants), params.evaluation.confidence
+    groups: dict[tuple[str, str], pd.DataFrame] = {
+        (str(variant), str(labels)): group.set_index("seed")
+        for (variant, labels), group in replicas.groupby(["variant", "labels"])
+        if variant in params.variants
+    }
+    estimates, counts = {}, {}
+    diverged, unfinished = (
+        {key: int(group[kind].sum()) for key, group in groups.items()} for kind in ("diverged", "unfinished")
+    )
     for variant in variants:
         for labels in LABEL_SETS:
             own = groups[variant, labels]
             reference = groups[BASELINE, labels].reindex(own.index)
             counts[variant, labels] = len(own)
-            diverged[variant, labels] = int(own["diverged"].sum())
             for metric in METRICS.values():
                 values, others = (
                     metric.scale * frame[metric.key].to_numpy(float, na_value=np.nan) for frame in (own, reference)
                 )
                 defined = np.isfinite(values)
                 paired = defined & np.isfinite(others)
+                compared = variant != BASELINE and paired.any()
                 estimates[variant, labels, metric.key] = Estimate(
                     metric,
                     mean_interval(values[defined], confidence) if defined.any() else UNDEFINED,
-                    paired_interval(values[paired], others[paired], confidence)
-                    if variant != BASELINE and paired.any()
-                    else None,
+                    paired_interval(values[paired], others[paired], confidence) if compared else None,
+                    metric.smallest(params.claims, float(others[paired].mean())) if compared else np.nan,
+                    unfinished[variant, labels] + unfinished[BASELINE, labels] > 0,
                 )
-    return Comparison(estimates, counts, diverged, variants)
+    return Comparison(estimates, counts, diverged, unfinished, variants)

@@ -93,15 +93,18 @@ def differences(comparison: Comparison) -> Figure:
             "difference": table["difference"],
             "low": table["difference_low"],
             "high": table["difference_high"],
-            "verdict": table["verdict"].map({"better": "higher", "worse": "lower", "unclear": "includes zero"}),
+            "verdict": table["verdict"].replace(
+                {"better": "higher", "worse": "lower", "negligible": "too small to matter"}
+            ),
         }
     )
-    chart = charts.differences(names, PANELS)
+    chart = charts.differences(names, PANELS, float(table["smallest"].iloc[0]))
     return Figure(
         "differences",
         f"Test accuracy against {BASELINE}",
-        "Difference in points, mean over paired seeds, with its interval. A triangle points to the side on which the "
-        "whole interval lies; a circle says that the interval includes zero.",
+        "Difference in points, mean over paired seeds, with its interval. The band holds what is too small to matter. "
+        "A triangle points to the side of the band on which the whole interval lies. Unfinished: a network was still "
+        "learning when its epochs were used up.",
         chart,
         chart,
         data,
@@ -116,14 +119,15 @@ def memories(comparison: Comparison) -> Figure:
         "accuracy_on_wrong_true": "Wrong labels seen through",
     }
     table = comparison.frame(metrics).query("labels == 'partly_random'")
-    data = table.assign(panel=table["metric"].map(metrics), row=table["variant"], value=table["mean"])
-    chart = charts.dots(comparison.variants, tuple(metrics.values()), "Share (%)", domain=(0, 100))
+    names = {v: f"{v} …" if comparison.unfinished[v, "partly_random"] else v for v in comparison.variants}
+    data = table.assign(panel=table["metric"].map(metrics), row=table["variant"].map(names), value=table["mean"])
+    chart = charts.dots(tuple(names.values()), tuple(metrics.values()), "Share (%)", domain=(0, 100))
     return Figure(
         "memorization",
         f"Memorization of {LABEL_SETS['partly_random']}",
         "First: accuracy on the test set. Second: the share of wrongly labelled training images for which the network "
         "gives the wrong label it was shown. Third: the share for which it gives the true label, which it was never "
-        "shown. Means over seeds with their intervals.",
+        "shown. Means over seeds with their intervals. “…”: unfinished, some networks were still learning.",
         chart,
         chart,
         data[["panel", "row", "value", "low", "high"]],

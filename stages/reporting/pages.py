@@ -55,22 +55,22 @@ class Finding:
     labels: str
     better: list[tuple[str, Estimate]]
     worse: list[tuple[str, Estimate]]
-    unclear: int
+    negligible: list[tuple[str, Estimate]]
+    undecided: list[tuple[str, Estimate]]
+    unfinished: list[tuple[str, Estimate]]
 
     @property
     def total(self) -> int:
-        return len(self.better) + len(self.worse) + self.unclear
+        return sum(map(len, (self.better, self.worse, self.negligible, self.undecided, self.unfinished)))
 
 
-def build(
-    results: Results, studied: Iterable[tuple[Path, Page]], ledger: Sequence[claims.Entry]
-) -> dict[str, str | bytes]:
+def build(results: Results, studied: Iterable[tuple[Path, Page]], ledger: claims.Ledger) -> dict[str, str | bytes]:
     """All files of the site, by path: from the results of the benchmark, the pages on the seed documents' experiments
     with the folders of their results, and the claims."""
-    comparison = compare(results.replicas, results.params.variants, results.params.evaluation.confidence)
+    comparison = compare(results.replicas, results.params)
     overview = [figures.differences(comparison), figures.memories(comparison)]
     own = {name: figures.of_variant(name, results) for name in results.params.variants}
-    judged = claims.figures(ledger)
+    judged = claims.figures(ledger.claims)
     with figures.Drawing() as drawing:
         drawing.add([*overview, *(figure for group in own.values() for figure in group), *judged])
         of_seeds = {}
@@ -78,10 +78,10 @@ def build(
             drawing.add(page.figures.values())
             of_seeds[folder] = page
         return {
-            **shared_pages(results, comparison, overview, claims.counts(ledger)),
+            **shared_pages(results, comparison, overview, claims.counts(ledger.claims)),
             **variant_pages(results, comparison, own),
             **claims.build(ledger, judged, shared_context(results)),
-            **seeds.build(of_seeds, claims.by_document(ledger)),
+            **seeds.build(of_seeds, claims.by_document(ledger.claims)),
             **site.assets(),
             **drawing.files(),
         }
@@ -145,6 +145,7 @@ def variant_pages(
             norm=norm,
             confused=confused,
             diverged=divergences(results.replicas, name),
+            unfinished={labels: count for labels in LABEL_SETS if (count := comparison.unfinished[name, labels])},
             previous=names[place - 1] if place else None,
             following=names[place + 1] if place + 1 < len(names) else None,
             **own,
@@ -162,6 +163,7 @@ def shared_context(results: Results) -> dict[str, Any]:
         "BASELINE": BASELINE,
         "number": tables.number,
         "percent": tables.percent,
+        "smallest": points(results.params.claims.points),
         "difference": lambda estimate: tables.difference_cell(estimate).text,
     }
 
@@ -189,14 +191,16 @@ def setting(results: Results) -> dict[str, str]:
 
 def finding(comparison: Comparison, labels: str) -> Finding:
     """Sorted by the size of the difference."""
-    found: dict[str, list[tuple[str, Estimate]]] = {"better": [], "worse": [], "unclear": []}
+    found: dict[str, list[tuple[str, Estimate]]] = {
+        kind: [] for kind in ("better", "worse", "negligible", "undecided", "unfinished")
+    }
     for variant in comparison.variants:
         estimate = comparison[variant, labels, "test_accuracy"]
         if variant != BASELINE:
             found[estimate.verdict].append((variant, estimate))
     for group in found.values():
         group.sort(key=lambda pair: -abs(pair[1].difference.mean) if pair[1].difference else 0)
-    return Finding(labels, found["better"], found["worse"], len(found["unclear"]))
+    return Finding(labels, **found)
 
 
 def method(regularizer: Regularizer) -> Method:
@@ -205,6 +209,10 @@ def method(regularizer: Regularizer) -> Method:
     text = inspect.getdoc(kind) or ""
     source = kind.__module__.replace(".", "/") + ".py"
     return Method(kind.title, re.split(r"\n\s*\n", text), kind.paper, source)
+
+
+def points(value: float) -> str:
+    return f"{value:g} point{'s' * (value != 1)}"
 
 
 def source_link(repository: str) -> str:

@@ -64,27 +64,41 @@ def headline(comparison: Comparison, confidence: float) -> Table:
             estimate = comparison[variant, labels, "test_accuracy"]
             row += [mean_cell(estimate), difference_cell(estimate)]
         row += [
-            mean_cell(comparison[variant, labels, "accuracy_on_wrong_given"]) for labels in ("partly_random", "random")
+            mean_cell(
+                comparison[variant, labels, "accuracy_on_wrong_given"], False, comparison.unfinished[variant, labels]
+            )
+            for labels in ("partly_random", "random")
         ]
-        diverged = sum(comparison.diverged[variant, labels] for labels in LABEL_SETS)
-        row += [number_cell(comparison.replicas[variant, "clean"], 0), count_cell(diverged)]
+        row.append(number_cell(comparison.replicas[variant, "clean"], 0))
+        for kind, counts in (("diverged", comparison.diverged), ("unfinished", comparison.unfinished)):
+            row.append(count_cell(sum(counts[variant, labels] for labels in LABEL_SETS), kind))
         rows.append(row)
     data = comparison.frame(["test_accuracy", "accuracy_on_wrong_given"])
     data["replicas"] = [comparison.replicas[key] for key in zip(data["variant"], data["labels"], strict=True)]
     data["diverged"] = [comparison.diverged[key] for key in zip(data["variant"], data["labels"], strict=True)]
+    data["unfinished"] = [comparison.unfinished[key] for key in zip(data["variant"], data["labels"], strict=True)]
     return Table(
         "headline",
         f"Test accuracy in per cent, mean over seeds, and the difference to {BASELINE} in points, seed by seed, with "
         f"its {percent(confidence)} interval. Wrong labels learnt: per cent of the wrongly labelled training images "
-        "for which the network gives the wrong label. n: seeds per label set. Diverged: replicas, of all label sets.",
-        ["Variant", *["Accuracy", "Difference"] * len(LABEL_SETS), "Partly random", "Random", "n", "Diverged"],
+        "for which the network gives the wrong label. n: seeds per label set. Diverged, unfinished: replicas, of all "
+        "label sets.",
+        [
+            "Variant",
+            *["Accuracy", "Difference"] * len(LABEL_SETS),
+            "Partly random",
+            "Random",
+            "n",
+            "Diverged",
+            "Unfinished",
+        ],
         rows,
         data,
         [
             ("", 1),
             *((title.capitalize(), 2) for title in LABEL_SETS.values()),
             ("Wrong labels learnt", 2),
-            ("Replicas", 2),
+            ("Replicas", 3),
         ],
     )
 
@@ -96,7 +110,10 @@ def memorization(comparison: Comparison, confidence: float) -> Table:
     for variant in comparison.variants:
         row = [variant_cell(variant)]
         for labels in noisy:
-            row += [mean_cell(comparison[variant, labels, key], interval=True) for key in MEMORY]
+            row += [
+                mean_cell(comparison[variant, labels, key], True, comparison.unfinished[variant, labels])
+                for key in MEMORY
+            ]
             row.append(epochs_cell(comparison[variant, labels, "epochs_to_fit"], comparison.replicas[variant, labels]))
         rows.append(row)
     data = comparison.frame([*MEMORY, "epochs_to_fit"])
@@ -105,7 +122,7 @@ def memorization(comparison: Comparison, confidence: float) -> Table:
         "Means over seeds on the training images, in per cent, with the "
         f"{percent(confidence)} interval of the mean. Learnt: wrongly labelled images given "
         "their wrong label. Seen through: wrongly labelled images given their true label. Epochs to fit: until every "
-        "training label is met, for the replicas that get there.",
+        "training label is met, for the replicas that get there. “…”: unfinished, some replicas were still learning.",
         ["Variant", *["Training accuracy", "Learnt", "Seen through", "Epochs to fit"] * len(noisy)],
         rows,
         data[data["labels"].isin(noisy)],
@@ -236,11 +253,12 @@ def variant_cell(variant: str) -> Cell:
     return Cell(variant, sort=variant, link=f"variants/{variant}.html", code=True)
 
 
-def mean_cell(estimate: Estimate, interval: bool = False) -> Cell:
+def mean_cell(estimate: Estimate, interval: bool = False, unfinished: int = 0) -> Cell:
     mean, decimals = estimate.value, estimate.metric.decimals
     if not mean.n:
         return Cell("–")
-    return Cell(number(mean.mean, decimals), span(mean.low, mean.high, decimals) if interval else "", mean.mean)
+    detail = span(mean.low, mean.high, decimals) if interval else ""
+    return Cell(number(mean.mean, decimals), detail, mean.mean, "unfinished" if unfinished else "")
 
 
 def difference_cell(estimate: Estimate) -> Cell:
@@ -262,8 +280,8 @@ def epochs_cell(estimate: Estimate, replicas: int) -> Cell:
     return Cell(number(fitted.mean, 0), f"{fitted.n} of {replicas}", fitted.mean)
 
 
-def count_cell(count: int) -> Cell:
-    return Cell(str(count), sort=count, verdict="diverged" if count else "")
+def count_cell(count: int, kind: str) -> Cell:
+    return Cell(str(count), sort=count, verdict=kind if count else "")
 
 
 def number_cell(value: float, decimals: int) -> Cell:

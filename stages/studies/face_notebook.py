@@ -254,7 +254,8 @@ def train(
     return Replayed(
         pd.DataFrame(rows, columns=["epoch", "train_acc", "val_acc", "param_norm", "train_loss", "val_loss"]),
         pd.DataFrame(
-            {"layer": name, "before": before[name], "after": float(value.norm())} for name, value in after.items()
+            {"layer": name, "before": before[name], "after": float(value.detach().norm())}
+            for name, value in after.items()
         ),
     )
 

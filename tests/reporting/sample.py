@@ -28,10 +28,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 SEEDS, EPOCHS, POOL, TEST = 3, 12, 60, 30
 DIVERGED = ("large_lr", "random", 1)
+UNFINISHED = ("l1", "partly_random", 2)
 
 
 def write_results(root: Path) -> None:
-    """Parameters and results of three variants with three seeds; one replica has diverged."""
+    """Parameters and results of three variants with three seeds; one replica has diverged, one has not finished."""
     rng = np.random.default_rng(0)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["splits"] = {"seeds": SEEDS, "train": 12, "val": 12}
@@ -109,7 +110,16 @@ def write_results(root: Path) -> None:
                 if name == "clean":
                     metrics |= {"accuracy_on_wrong_given": np.nan, "accuracy_on_wrong_true": np.nan}
                 fitted = None if diverged or seed == 2 else int(rng.integers(1, EPOCHS))
-                rows.append(key | metrics | {"epochs_to_fit": fitted, "epochs": epochs, "diverged": diverged})
+                rows.append(
+                    key
+                    | metrics
+                    | {
+                        "epochs_to_fit": fitted,
+                        "epochs": epochs,
+                        "diverged": diverged,
+                        "unfinished": (variant, name, seed) == UNFINISHED,
+                    }
+                )
                 answers = rng.multinomial(TEST // 3, np.ones(3) / 3, size=3)
                 confusion += [
                     key | {"true": t, "predicted": p, "count": int(answers[t, p])} for t in range(3) for p in range(3)

@@ -52,6 +52,7 @@ def entry(id: str, verdict: str, *parts: Any, rule: str = "all") -> dict[str, An
     }
 
 
+CHANGES = [{"date": "2026-01-02", "rule": "one-effect", "text": "Another *rule*, `twice`."}]
 SHARED = {"case": "a case", "text": HOSTILE, "figure": "seeds/linear_decay.html"}
 LEDGER = [
     entry("one-effect", "holds", effect("greater", 2.0, 4.0, "holds")),
@@ -74,6 +75,12 @@ LEDGER = [
         "undecided",
         effect("greater", 0.0, 0.0, "undecided") | {"effect": None, "low": None, "high": None, "values": {"0": None}},
     ),
+    entry(
+        "withheld",
+        "undecided",
+        effect("greater", 2.0, 3.0, "undecided", "a") | {"unfinished": ["small_lr/random"]},
+        effect("greater", 2.0, 2.0, "undecided", "b"),
+    ),
 ]
 
 
@@ -84,8 +91,9 @@ def files() -> dict[str, str | bytes]:
         "card": {"title": "Generated", "source": "digits"},
         "percent": percent,
         "number": number,
+        "smallest": "1 point",
     }
-    return claims.build(LEDGER, claims.figures(LEDGER), context)
+    return claims.build(claims.Ledger(LEDGER, CHANGES), claims.figures(LEDGER), context)
 
 
 @pytest.fixture(scope="module")
@@ -126,10 +134,24 @@ def test_the_data_behind_a_claim_are_linked(files: dict[str, str | bytes], page:
         assert (f'behind it: <a href="{link}"' in part) == bool(claim["files"])
 
 
+def test_a_verdict_that_is_withheld_says_why(page: str) -> None:
+    assert "unfinished: small_lr/random" in section(page, "withheld")
+    assert "every seed the same" in section(page, "withheld")
+
+
+def test_changes_of_the_rules_are_told(page: str) -> None:
+    assert "2026-01-02, one-effect: Another *rule*, <code>twice</code>." in page
+
+
 def test_the_data_of_the_benchmark_have_a_page() -> None:
     ledger = [LEDGER[0], LEDGER[1] | {"data": ["Generated", "Generated points"]}]
-    context = {"params": config.load(), "card": {"title": "Generated", "source": "digits"}, "percent": percent}
-    page = str(claims.build(ledger, [], context)["claims.html"])
+    context = {
+        "params": config.load(),
+        "card": {"title": "Generated", "source": "digits"},
+        "percent": percent,
+        "smallest": "",
+    }
+    page = str(claims.build(claims.Ledger(ledger, []), [], context)["claims.html"])
     assert "Tested on Generated points." in section(page, "one-effect")
     assert page.count('<a href="data.html#label-sets">Generated</a>; Generated points') == 1
 
@@ -156,7 +178,8 @@ def test_texts_are_not_read_as_markup(page: str) -> None:
 
 def test_numbers_are_turned_to_the_side_of_the_claim() -> None:
     data = claims.effects(LEDGER, "points", ("greater", "less")).set_index("row")
-    assert list(data.index) == ["one-effect", "two-effects", "two-effects: first", "two-effects: second", "no-number"]
+    rest = ["no-number", "withheld", "withheld: a", "withheld: b"]
+    assert list(data.index) == ["one-effect", "two-effects", "two-effects: first", "two-effects: second", *rest]
     assert data.loc["one-effect", ["value", "low", "high"]].tolist() == [3, 2, 4]
     assert data.loc["two-effects: first", ["value", "low", "high"]].tolist() == [3, 2, 4]
     assert data.loc["two-effects: second", ["value", "low", "high"]].tolist() == [-2, -3, -1]
@@ -173,7 +196,7 @@ def test_a_figure_for_each_unit_and_kind_that_occurs() -> None:
 def test_claims_by_document_and_a_ledger_that_is_missing(tmp_path: Path) -> None:
     assert [claim["id"] for claim in claims.by_document(LEDGER)["001"]] == [claim["id"] for claim in LEDGER]
     assert claims.by_document(LEDGER)["004"] == []
-    (tmp_path / "claims.json").write_text(json.dumps(LEDGER))
-    assert claims.read(tmp_path / "claims.json") == LEDGER
+    (tmp_path / "claims.json").write_text(json.dumps({"claims": LEDGER, "changes": CHANGES}))
+    assert claims.read(tmp_path / "claims.json") == (LEDGER, CHANGES)
     with pytest.raises(UserError, match="missing"):
         claims.read(tmp_path / "absent.json")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from stages import config
 from stages.reporting.comparison import METRICS, Comparison, compare
 from stages.reporting.figures import spread
 from stages.reporting.pages import finding
@@ -21,30 +24,36 @@ def replicas(**changes: dict[str, list[float | None]]) -> pd.DataFrame:
         for labels in ("clean", "partly_random", "random"):
             for seed in range(SEEDS):
                 row = {"variant": variant, "labels": labels, "seed": seed, "diverged": variant == "other" and seed == 0}
-                row |= {metric: float(seed) for metric in METRICS}
+                row |= {metric: float(seed) for metric in METRICS} | {"unfinished": False}
                 row |= {metric: values[variant][seed] for metric, values in changes.items() if variant in values}
                 rows.append(row)
     return pd.DataFrame(rows)
 
 
+def shifted(by: float) -> list[float]:
+    """The reference's values and a shift; differences that are all the same would get no verdict."""
+    return [seed * 1.000001 + by for seed in range(SEEDS)]
+
+
 def compared(table: pd.DataFrame) -> Comparison:
-    return compare(table, ("none", "other"), 0.95)
+    params = config.load()
+    none = params.variants["none"]
+    return compare(table, replace(params, variants={"none": none, "other": none}))
 
 
 def test_a_constant_shift_is_decided_however_much_the_seeds_differ() -> None:
-    estimate = compared(replicas(test_accuracy={"other": [seed + 0.25 for seed in range(SEEDS)]}))[
-        "other", "clean", "test_accuracy"
-    ]
+    estimate = compared(replicas(test_accuracy={"other": shifted(0.25)}))["other", "clean", "test_accuracy"]
     assert estimate.difference is not None
-    assert (estimate.difference.mean, estimate.difference.low, estimate.difference.high) == (25, 25, 25)
+    found = (estimate.difference.mean, estimate.difference.low, estimate.difference.high)
+    assert found == pytest.approx((25, 25, 25), abs=1e-3)
     assert estimate.verdict == "better"
     assert estimate.value.high - estimate.value.low > 100
 
 
 def test_pairs_are_made_by_seed_not_by_row() -> None:
-    table = replicas(test_accuracy={"other": [seed + 0.25 for seed in range(SEEDS)]})
+    table = replicas(test_accuracy={"other": shifted(0.25)})
     shuffled = compared(table.sample(frac=1, random_state=0))
-    assert shuffled.frame(METRICS).equals(compared(table).frame(METRICS))
+    pd.testing.assert_frame_equal(shuffled.frame(METRICS), compared(table).frame(METRICS))
 
 
 @pytest.mark.parametrize(
@@ -56,11 +65,14 @@ def test_pairs_are_made_by_seed_not_by_row() -> None:
         ("test_loss", -1, "better"),
         ("param_norm", 1, "larger"),
         ("param_norm", -1, "smaller"),
-        ("test_accuracy", 0, "unclear"),
+        ("test_accuracy", 0.002, "negligible"),  # 0.2 of the 1 point that matters
+        ("test_loss", 0.05, "negligible"),  # 2.5 of the 5 % that matter
+        ("test_loss", 0.15, "worse"),
+        ("test_accuracy", None, "undecided"),
     ],
 )
-def test_verdict_follows_what_the_metric_counts_as_better(metric: str, shift: float, verdict: str) -> None:
-    table = replicas(**{metric: {"other": [seed + shift for seed in range(SEEDS)]}})
+def test_verdict_follows_what_the_metric_counts_as_better(metric: str, shift: float | None, verdict: str) -> None:
+    table = replicas(**{metric: {"other": [*range(SEEDS)][::-1] if shift is None else shifted(shift)}})
     assert compared(table)["other", "random", metric].verdict == verdict
     assert compared(table)["none", "random", metric].verdict == "not compared"
 
@@ -81,6 +93,17 @@ def test_what_is_not_defined_is_left_out_of_the_mean_and_of_the_pairs() -> None:
     assert (nothing.value.n, nothing.difference, nothing.verdict) == (0, None, "not compared")
 
 
+@pytest.mark.parametrize("variant", ["none", "other"])
+def test_one_replica_that_has_not_finished_takes_the_verdict_of_its_comparisons(variant: str) -> None:
+    table = replicas(test_accuracy={"other": shifted(1)})
+    table.loc[(table["variant"] == variant) & (table["labels"] == "clean") & (table["seed"] == 3), "unfinished"] = True
+    comparison = compared(table)
+    assert comparison.unfinished[variant, "clean"] == 1
+    assert {comparison["other", "clean", metric].verdict for metric in METRICS} == {"unfinished"}
+    assert comparison["other", "random", "test_accuracy"].verdict == "better"
+    assert [name for name, _ in finding(comparison, "clean").unfinished] == ["other"]
+
+
 def test_diverged_replicas_count() -> None:
     comparison = compared(replicas())
     assert comparison.diverged["other", "clean"] == 1
@@ -88,8 +111,8 @@ def test_diverged_replicas_count() -> None:
 
 
 def test_finding_counts_every_variant_once() -> None:
-    found = finding(compared(replicas(test_accuracy={"other": [seed - 1 for seed in range(SEEDS)]})), "clean")
-    assert ([name for name, _ in found.worse], found.better, found.unclear, found.total) == (["other"], [], 0, 1)
+    found = finding(compared(replicas(test_accuracy={"other": shifted(-1)})), "clean")
+    assert ([name for name, _ in found.worse], found.better, found.undecided, found.total) == (["other"], [], [], 1)
 
 
 def test_a_curve_carries_the_last_finite_value_of_a_replica_that_stopped() -> None:

@@ -23,7 +23,18 @@ from scipy import stats
 from stages import report
 from stages.reporting import site
 from stages.reporting.colors import PALETTE
-from tests.reporting.sample import CLASSES, DIVERGED, HOSTILE, LABELS, ROOT, SEEDS, TEST, VARIANTS, write_results
+from tests.reporting.sample import (
+    CLASSES,
+    DIVERGED,
+    HOSTILE,
+    LABELS,
+    ROOT,
+    SEEDS,
+    TEST,
+    UNFINISHED,
+    VARIANTS,
+    write_results,
+)
 
 CHART = re.compile(r'<script type="application/json">(.*?)</script>', re.DOTALL)
 TIMING = "timing/index.html"
@@ -167,14 +178,17 @@ def test_headline_holds_the_means_and_paired_intervals(documents: dict[str, Docu
             numbers = [float(text) for text in re.findall(r"[-+]?\d+\.\d", shown.replace("\u2212", "-"))]
             expected = [np.mean(own.to_numpy() - reference.to_numpy()), interval.low, interval.high]
             assert numbers == pytest.approx(expected, abs=0.0501)
-            assert ("▲ better" in shown) == (interval.low > 0)
-            assert ("▼ worse" in shown) == (interval.high < 0)
-        assert row[-2] == str(SEEDS)
-        assert row[-1] == ("1⚠ diverged" if variant == DIVERGED[0] else "0")
+            unfinished = (variant, labels) == UNFINISHED[:2]
+            assert ("… unfinished" in shown) == unfinished
+            assert ("▲ better" in shown) == (interval.low >= 1 and not unfinished)  # of the smallest that matters
+            assert ("▼ worse" in shown) == (interval.high <= -1 and not unfinished)
+        assert row[-3] == str(SEEDS)
+        assert row[-2] == ("1⚠ diverged" if variant == DIVERGED[0] else "0")
+        assert row[-1] == ("1… unfinished" if variant == UNFINISHED[0] else "0")
     assert "▼ worse" in rows["large_lr"][2]
 
 
-def test_summary_names_the_variants_whose_interval_excludes_zero(documents: dict[str, Document]) -> None:
+def test_summary_names_the_variants_whose_interval_lies_beyond_what_matters(documents: dict[str, Document]) -> None:
     text = " ".join(documents["index.html"].text.split())
     assert re.search(
         r"On clean labels, no variant reaches a higher [^;]+; 1 stays below it: large_lr \(−9\d\.\d\)", text
