@@ -127,6 +127,32 @@ def test_a_mistake_stops_it_before_anything_is_lost(project: Path) -> None:
     assert repro(project) == []
 
 
+def test_a_cut_lock_file_is_restored_and_nothing_runs(project: Path) -> None:
+    before = (project / "dvc.lock").read_bytes()
+    cut_before_the_last_stage = before.index(b"  track:")
+    for position in (0, 8192, cut_before_the_last_stage):
+        (project / "dvc.lock").write_bytes(before[:position])
+        assert "restored from" in small.stage(project, "start").stdout
+        assert repro(project) == []
+        small.stage(project, "start")  # keeps a copy
+    assert (project / "dvc.lock").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_without_a_lock_file_nothing_is_trained_anew(project: Path) -> None:
+    before = (project / "dvc.lock").read_bytes()
+    (project / "dvc.lock").unlink()
+    assert repro(project) == ["download", "evaluate", "claims", "report", "track"]
+    assert (project / "dvc.lock").read_bytes() == before
+
+
+def test_a_cut_list_of_files_in_use_does_not_stop_it(project: Path) -> None:
+    (project / ".dvc/tmp/rwlock").write_text('{"write": {}, "re')
+    assert "JSON structure is corrupted" in small.run(project, "dvc", "repro", TARGET, check=False).stderr
+    assert "rwlock was damaged" in small.stage(project, "start").stdout
+    assert repro(project) == []
+
+
 def test_a_killed_pipeline_goes_on_and_ends_the_same(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     environment = small.environment(project)
