@@ -31,6 +31,7 @@ $(READY): requirements.lock pyproject.toml
 
 repro: $(READY) ## run the pipeline: data, training, evaluation, the site in reports/, MLflow runs
 	@$(BIN)/python -m stages.config $(if $(SOURCE),source=$(SOURCE))
+	@$(BIN)/python -m stages.start
 	@$(RUN) dvc repro
 	@echo "the site: reports/index.html"
 
@@ -44,6 +45,7 @@ test: $(READY) ## run the tests, on all cores
 	@$(RUN) python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 bench: $(READY) ## time the training step anew, into reports/timing/
+	@$(BIN)/python -m stages.start
 	@$(RUN) dvc repro --force --single-item benchmark
 	@$(RUN) dvc repro --single-item timing
 

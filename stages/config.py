@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import YAMLError
 
 from stages.errors import UserError, stage
 from stages.regularizers import REGULARIZERS, Regularizer
@@ -187,15 +189,18 @@ class Params:
 
 
 def load(path: Path = PARAMS) -> Params:
-    """Read and check the whole of ``params.yaml``.
+    """Read and check the whole of ``params.yaml``, with the library and the version of YAML that DVC reads it with.
 
     Raises ``UserError`` that lists every mistake with its key, the value found and what is allowed.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _NoDuplicates)
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run this from the root of the project") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except DuplicateKeyError as error:
+        key, line = str(error.problem).split('"')[1], error.problem_mark.line + 1
+        raise UserError(f"{path}: the key {key!r} stands twice, again in line {line}; delete one of them") from None
+    except (YAMLError, ValueError) as error:  # ValueError: bytes that are not UTF-8, a date such as 2021-02-30
         raise UserError(f"{path} is not valid YAML in UTF-8: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold a mapping with the keys {', '.join(File.model_fields)}")
@@ -291,11 +296,8 @@ def _problem(model: type[BaseModel], where: tuple[str | int, ...], details: Any)
         field = _inner(model, details["loc"][:-1]).model_fields[str(details["loc"][-1])]
         if field.description:  # else the pattern itself says what is allowed
             return f"{_key(location)}: found {found!r}; allowed: {field.description}"
-    hint = ""
-    if isinstance(found, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", found):
-        hint = " (YAML reads this as text; write the number with a dot and a sign, such as 1.0e-4)"
     allowed = re.sub("^(Input|String) should", "must", details["msg"]).replace("be a valid dictionary", "be a mapping")
-    return f"{_key(location)}: found {found!r}; {allowed}{hint}"
+    return f"{_key(location)}: found {found!r}; {allowed}"
 
 
 def _inner(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
@@ -323,27 +325,9 @@ def _name(regularizer: Regularizer) -> str:
     return next(name for name, kind in REGULARIZERS.items() if isinstance(regularizer, kind))
 
 
-class _NoDuplicates(yaml.SafeLoader):
-    """YAML in which a key given twice is an error instead of a silent loss."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be a name", key_node.start_mark)
-            if key in seen:
-                problem = f"the key {key!r} stands twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 @stage
 def main() -> None:
     """``python -m stages.config [source=NAME]``: check ``params.yaml``; with a source, choose it first."""
-    from ruamel.yaml import YAML  # keeps comments and layout, which PyYAML drops
-
     from stages.files import replacing
 
     before = load()
@@ -358,7 +342,7 @@ def main() -> None:
         if key != "source" or source not in SOURCES:
             raise UserError(f"found {argument!r}; allowed: source={' | '.join(SOURCES)}")
         if before.data.source != source:
-            editor = YAML()
+            editor = YAML()  # which keeps comments and layout
             editor.preserve_quotes, editor.width = True, 4096
             content = editor.load(PARAMS)
             content["data"]["source"] = source

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from safetensors import safe_open
 
 from stages import config, files
@@ -200,9 +201,15 @@ def hash_weights(path: Path) -> dict[tuple[str, int], str]:
 
 
 def read_lock() -> Mapping[str, Any]:
-    """The stages of ``dvc.lock``; none before the first ``dvc repro`` has written it."""
+    """The stages of ``dvc.lock``; none before the first ``dvc repro`` has written it.
+
+    Raises ``UserError`` if an interruption has left a part of it.
+    """
     path = Path("dvc.lock")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))["stages"] if path.exists() else {}
+    try:
+        return dict(YAML(typ="safe").load(path)["stages"]) if path.exists() else {}
+    except (YAMLError, UnicodeDecodeError, TypeError, KeyError):
+        raise UserError(f"{path} is damaged; run `make repro`, which restores it") from None
 
 
 def origin(lock: Mapping[str, Any], name: str, source: str) -> dict[str, str]:

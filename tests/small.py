@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 ROOT = Path(__file__).parent.parent
 VARIANTS = ("none", "l1", "everything")
@@ -17,7 +17,7 @@ VARIANTS = ("none", "l1", "everything")
 
 def params(**changes: Any) -> dict[str, Any]:
     """The committed parameters, cut down; changes by path of keys joined with two underscores."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = loads_yaml((ROOT / "params.yaml").read_text())
     content["data"] |= {"source": "digits", "folder": content["data"]["folder"] | {"path": "data/images"}}
     content["splits"] |= {"seeds": 2, "train": 40, "val": 40}
     content["training"] |= {"epochs": 4, "device": "cpu"}
@@ -42,7 +42,7 @@ def make(folder: Path, **changes: Any) -> Path:
     for name in ("dvc.yaml", "pyproject.toml", ".gitignore", ".dvcignore", "README.md"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "reports").mkdir(exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params(**changes), sort_keys=False))
+    (folder / "params.yaml").write_text(dumps_yaml(params(**changes)))
     return folder
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from stages import claims, config
 from stages.ledger.entries import CLAIMS
@@ -21,9 +21,9 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with parameters that name one study and a benchmark that has run."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = loads_yaml((ROOT / "params.yaml").read_text())
     content["studies"] = {"decay_scaling": content["studies"]["decay_scaling"]}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    (tmp_path / "params.yaml").write_text(dumps_yaml(content))
     write_benchmark(tmp_path, config.load(tmp_path / "params.yaml"))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import dump_yaml, dumps_yaml, load_yaml, loads_yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stages import config
 from stages.errors import UserError
@@ -25,14 +30,14 @@ def edited(tmp_path: Path) -> Callable[[str, Any], Path]:
     """A copy of params.yaml with the value at a path of keys separated by slashes replaced."""
 
     def edit(keys: str, value: Any) -> Path:
-        content = yaml.safe_load((ROOT / "params.yaml").read_text())
+        content = loads_yaml((ROOT / "params.yaml").read_text())
         *parents, last = keys.split("/")
         place = content
         for key in parents:
             place = place[key]
         place[last] = value
         path = tmp_path / "params.yaml"
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        path.write_text(dumps_yaml(content))
         return path
 
     return edit
@@ -66,7 +71,7 @@ def test_networks_are_those_that_the_models_hold() -> None:
         ("training/epochs", "many", ["training.epochs: found 'many'", "integer"]),
         ("training/epochs", True, ["training.epochs: found True"]),
         ("training/epochs", 0, ["training.epochs: found 0", "greater than or equal to 1"]),
-        ("training/lr", "1e-4", ["training.lr: found '1e-4'", "1.0e-4"]),
+        ("training/lr", "1e-4", ["training.lr: found '1e-4'", "valid number"]),
         ("training/lr", float("nan"), ["training.lr: found nan", "finite"]),
         ("training/network", "ResNet", ["training.network: found 'ResNet'", "AnimalNet", "BigAnimalNet"]),
         ("training/device", "tpu", ["training.device: found 'tpu'; allowed: auto, cpu, cuda or cuda:N"]),
@@ -119,17 +124,63 @@ def test_all_mistakes_are_reported_at_once(edited: Callable[[str, Any], Path]) -
 
 def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text((ROOT / "params.yaml").read_text() + "\ntraining: {}\n")
-    with pytest.raises(UserError, match="'training' stands twice"):
+    text = (ROOT / "params.yaml").read_text()
+    path.write_text(text + "training: {}\n")
+    with pytest.raises(UserError, match=f"'training' stands twice, again in line {len(text.splitlines()) + 1};"):
         config.load(path)
 
 
-@pytest.mark.parametrize("text", [b"", b"[1, 2]", b"data: [", b"data: 1\n", b"{a: 1}: 2\n", b"data: \xff\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[1, 2]",
+        b"data: [",
+        b"data: 1\n",
+        b"{a: 1}: 2\n",
+        b"[a]: 2\n",
+        b"data: \xff\n",
+        b"data: 2021-02-30\n",
+        b"data: !!python/name:os.system\n",
+        b"data: 1\n---\ndata: 2\n",
+    ],
+)
 def test_what_is_no_mapping_is_refused(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(text)
     with pytest.raises(UserError, match=r"params\.yaml"):
         config.load(path)
+
+
+@settings(deadline=None)
+@given(st.floats(min_value=0, allow_infinity=False))
+def test_a_number_that_dvc_writes_comes_back(strength: float) -> None:
+    """`dvc exp run -S` writes 0.00001 as 1e-05."""
+    content = loads_yaml((ROOT / "params.yaml").read_text())
+    content["variants"] = {"none": {}, "l1": {"l1": {"strength": strength}}}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "params.yaml"
+        dump_yaml(path, content)
+        assert config.load(path).variants["l1"].parameters()["l1"]["strength"] == strength
+
+
+@pytest.mark.parametrize("text", ["0.00001", "1e-05", "1.0e-5", "1E-5", "1.e-5", ".00001"])
+def test_an_override_of_an_experiment_is_the_number_that_it_says(tmp_path: Path, text: str) -> None:
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    apply_overrides(path, [f"variants.l1.l1.strength={text}"])
+    assert config.load(path).variants["l1"].parameters()["l1"]["strength"] == 1e-5
+
+
+@pytest.mark.parametrize("text", ["010", "0o10", "1_000", "1e2", "1:30", "yes", "0x10", "1.0", "'1'", "~"])
+def test_a_value_is_read_as_dvc_reads_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(re.sub(r"\n  epochs: \d+", f"\n  epochs: {text}", (ROOT / "params.yaml").read_text(), count=1))
+    value = load_yaml(path)["training"]["epochs"]
+    if type(value) is int:
+        assert config.load(path).training.epochs == value
+    else:
+        with pytest.raises(UserError, match=re.escape(f"training.epochs: found {value!r}")):
+            config.load(path)
 
 
 def test_augmentation_follows_the_source(edited: Callable[[str, Any], Path]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 from PIL import Image
 
 from stages import download, prepare
@@ -19,7 +19,7 @@ RAW = Path("data/raw")
 
 @pytest.fixture
 def choose(tmp_path, monkeypatch):
-    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    params = loads_yaml(PARAMS.read_text(encoding="utf-8"))
     monkeypatch.chdir(tmp_path)
     for name, grey in (("ant", 0), ("bee", 255)):
         folder = Path("data/images/train") / name
@@ -28,7 +28,7 @@ def choose(tmp_path, monkeypatch):
 
     def choose(source):
         params["data"]["source"] = source
-        PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+        PARAMS.write_text(dumps_yaml(params), encoding="utf-8")
 
     return choose
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from stages import download, prepare
 from stages.config import PARAMS
@@ -21,12 +21,12 @@ OUTPUTS = ("data/pool.npz", "data/test.npz", "data/splits.json", "data/card.json
 def downloaded(tmp_path_factory):
     """A project in which the digits are downloaded."""
     folder = tmp_path_factory.mktemp("digits")
-    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    params = loads_yaml(PARAMS.read_text(encoding="utf-8"))
     params["data"]["source"] = "digits"
     params["splits"] = {"seeds": 3, "train": 100, "val": 300}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+        PARAMS.write_text(dumps_yaml(params), encoding="utf-8")
         download.main()
     return folder, params
 
@@ -35,11 +35,11 @@ def downloaded(tmp_path_factory):
 def project(downloaded, monkeypatch):
     folder, params = downloaded
     monkeypatch.chdir(folder)
-    PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+    PARAMS.write_text(dumps_yaml(params), encoding="utf-8")
 
     def change(section, **values):
         changed = {**params, section: {**params[section], **values}}
-        PARAMS.write_text(yaml.safe_dump(changed), encoding="utf-8")
+        PARAMS.write_text(dumps_yaml(changed), encoding="utf-8")
 
     return change
 

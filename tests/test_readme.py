@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from tests import small
 
@@ -21,10 +21,10 @@ def test_the_example_of_a_regularizer_is_a_whole_one(tmp_path: Path) -> None:
     assert code
     assert entry
     (folder / file[1]).write_text(code[1])
-    content = yaml.safe_load((folder / "params.yaml").read_text())
-    added = yaml.safe_load(entry[1])["variants"]
+    content = loads_yaml((folder / "params.yaml").read_text())
+    added = loads_yaml(entry[1])["variants"]
     content["variants"] |= added
-    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    (folder / "params.yaml").write_text(dumps_yaml(content))
     (name,) = added
     for stage, *arguments in (["download"], ["prepare"], ["train", name], ["train", "none"]):
         small.stage(folder, stage, *arguments)
@@ -46,7 +46,7 @@ def test_the_targets_it_names_exist() -> None:
 
 
 def test_variables_and_keys_it_names_exist() -> None:
-    params = yaml.safe_load((small.ROOT / "params.yaml").read_text())
+    params = loads_yaml((small.ROOT / "params.yaml").read_text())
     for path in re.findall(r"`((?:data|splits|training|variants|evaluation|studies|claims)\.[a-z_.]+)`", README):
         place = params
         for key in path.split("."):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from stages import download, replay
 from stages.config import PARAMS
@@ -34,10 +34,10 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def project(source: str) -> None:
-        params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+        params = loads_yaml(PARAMS.read_text(encoding="utf-8"))
         params["data"]["source"] = source
         monkeypatch.chdir(tmp_path)
-        PARAMS.write_text(yaml.safe_dump(params), encoding="utf-8")
+        PARAMS.write_text(dumps_yaml(params), encoding="utf-8")
         download.main()
 
     return project

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
+from dvc.utils.serialize import dumps_yaml
 
 from stages import study
 from stages.studies import outcome
@@ -22,7 +22,7 @@ from tests import small
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(small.params()))
+    (tmp_path / "params.yaml").write_text(dumps_yaml(small.params()))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.numpy import load_file, save_file
@@ -36,9 +36,9 @@ SOURCES = itertools.count()
 
 
 def write_params(root: Path, variants: list[str]) -> None:
-    params = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    params = loads_yaml((PROJECT / "params.yaml").read_text())
     params["variants"] = {name: params["variants"][name] for name in variants}
-    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (root / "params.yaml").write_text(dumps_yaml(params))
 
 
 def write_results(
@@ -346,6 +346,13 @@ def test_without_results_the_error_names_the_command(tmp_path: Path, monkeypatch
     write_params(tmp_path, ["none"])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="dvc repro"):
+        track.main.__wrapped__()
+
+
+@pytest.mark.parametrize("lock", ["", "schema: '2.0'\n", "schema: '2.0'\nstages:\n", "stages:\n  train@l1: {"])
+def test_a_damaged_lock_file_is_a_clear_error(local: str, lock: str) -> None:
+    Path("dvc.lock").write_text(lock)
+    with pytest.raises(UserError, match="make repro"):
         track.main.__wrapped__()
 
 

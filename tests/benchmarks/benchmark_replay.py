@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from stages.config import PARAMS
@@ -28,9 +28,9 @@ EPOCHS = 2
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project whose archives hold generated pictures, unpacked in ``pictures`` too."""
-    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    params = loads_yaml(PARAMS.read_text(encoding="utf-8"))
     params["data"]["source"] = "afhq"
-    (tmp_path / PARAMS).write_text(yaml.safe_dump(params), encoding="utf-8")
+    (tmp_path / PARAMS).write_text(dumps_yaml(params), encoding="utf-8")
     shutil.copytree("stages", tmp_path / "stages")
     raw = tmp_path / "data/raw/afhq"
     faces.write(tmp_path / "pictures", IMAGES)

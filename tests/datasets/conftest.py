@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 from hypothesis import settings
 
 from stages.config import PARAMS
@@ -23,7 +23,7 @@ settings.load_profile("no_clock")
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Call it with parameters, as `{"data.source": "folder"}`: they are set in an empty project, which is entered."""
-    params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    params = loads_yaml(PARAMS.read_text(encoding="utf-8"))
     monkeypatch.chdir(tmp_path)
 
     def enter(changes: dict[str, Any]) -> Path:
@@ -34,7 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
             for name in sections:
                 section = section[name]
             section[last] = value
-        PARAMS.write_text(yaml.safe_dump(changed), encoding="utf-8")
+        PARAMS.write_text(dumps_yaml(changed), encoding="utf-8")
         return tmp_path
 
     return enter

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 from safetensors.numpy import save_file
 
 from stages import config
@@ -34,12 +34,12 @@ UNFINISHED = ("l1", "partly_random", 2)
 def write_results(root: Path) -> None:
     """Parameters and results of three variants with three seeds; one replica has diverged, one has not finished."""
     rng = np.random.default_rng(0)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = loads_yaml((ROOT / "params.yaml").read_text())
     params["splits"] = {"seeds": SEEDS, "train": 12, "val": 12}
     params["training"]["epochs"] = EPOCHS
     params["studies"] = {"toy_dropout": {"seeds": 2, "steps": 500}}
     params["variants"] = VARIANTS
-    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (root / "params.yaml").write_text(dumps_yaml(params))
     (root / "pyproject.toml").write_text('[project]\nname = "regularization-benchmark"\n')
     data = root / "data"
     (data / "evaluation").mkdir(parents=True)

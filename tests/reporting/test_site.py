@@ -17,7 +17,7 @@ import altair
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 from scipy import stats
 
 from stages import report
@@ -325,9 +325,9 @@ def test_a_removed_variant_leaves_nothing_and_other_stages_lose_nothing(copy: Pa
         path = copy / "reports" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("of another stage")
-    params = yaml.safe_load((copy / "params.yaml").read_text())
+    params = loads_yaml((copy / "params.yaml").read_text())
     del params["variants"]["large_lr"]
-    (copy / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (copy / "params.yaml").write_text(dumps_yaml(params))
     report.main()
     assert [path for path in (copy / "reports").rglob("*") if "large_lr" in path.name] == []
     assert "large_lr" not in (copy / "reports/index.html").read_text()
