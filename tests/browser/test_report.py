@@ -183,9 +183,11 @@ def test_the_code_of_a_method_opens_by_keyboard_and_scrolls_within_its_block(
         assert bounds is not None
         assert bounds["x"] >= 0
         assert bounds["x"] + bounds["width"] <= width
-        assert code.evaluate("(block) => block.scrollWidth > block.clientWidth")  # lines are not broken
-        code.press("ArrowRight")
-        page.wait_for_function("document.querySelector('details pre').scrollLeft > 0")
+        # Lines are not broken: a desk has room for the longest, a phone does not.
+        assert code.evaluate("(block) => block.scrollWidth > block.clientWidth") == (width == 390)
+        if width == 390:
+            code.press("ArrowRight")
+            page.wait_for_function("document.querySelector('details pre').scrollLeft > 0")
 
 
 @pytest.mark.parametrize("name", ["index", "variants/l1"])
