@@ -13,6 +13,7 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 ROOT = Path(__file__).parent.parent
 VARIANTS = ("none", "l1", "everything")
+DAMAGES = ("empty", "cut", "turned", "zeroed", "folder")
 
 
 def params(**changes: Any) -> dict[str, Any]:
@@ -69,6 +70,24 @@ def run(folder: Path, *command: str, check: bool = True) -> subprocess.Completed
 
 def stage(folder: Path, name: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     return run(folder, sys.executable, "-m", f"stages.{name}", *arguments, check=check)
+
+
+def damage(file: Path, how: str) -> None:
+    """What a power cut or a bad disk makes of a file."""
+    content = file.read_bytes()
+    middle = len(content) // 2
+    match how:
+        case "empty":
+            file.write_bytes(b"")
+        case "cut":
+            file.write_bytes(content[:middle])
+        case "turned":  # a bit of some number
+            file.write_bytes(content[:-9] + bytes([content[-9] ^ 16]) + content[-8:])
+        case "zeroed":
+            file.write_bytes(content[:middle] + bytes(len(content) - middle))
+        case "folder":
+            file.unlink()
+            file.mkdir()
 
 
 def contents(folder: Path) -> dict[str, bytes]:

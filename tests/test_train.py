@@ -19,7 +19,7 @@ import torch
 from filelock import FileLock
 from safetensors.torch import load_file
 
-from stages import config
+from stages import config, train
 from stages.datasets.arrays import read_pool, read_splits
 from stages.errors import UserError
 from stages.training import parallel, replicas
@@ -76,7 +76,7 @@ def test_an_interrupted_training_goes_on_where_it_was(project: Path, trained: di
     process = subprocess.Popen(
         [*COMMAND, "everything"], cwd=project, env=small.environment(project), stderr=subprocess.PIPE, text=True
     )
-    wait_for(lambda: list(kept.rglob("*.safetensors")), process)
+    wait_for(lambda: list(kept.rglob("*.stack")), process)
     process.send_signal(how)
     _, errors = process.communicate(timeout=60)
     if how == signal.SIGINT and process.returncode != 0:
@@ -117,6 +117,61 @@ def test_finished_stacks_are_not_trained_again(project: Path, tmp_path: Path, mo
         assert (a.labels, a.seed) == (b.labels, b.seed)
         assert np.array_equal(a.history, b.history)
         assert all(torch.equal(value, b.weights[name]) for name, value in a.weights.items())
+
+
+@pytest.mark.parametrize("how", small.DAMAGES)
+def test_a_damaged_stack_is_trained_again(
+    project: Path,
+    trained: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    how: str,
+) -> None:
+    monkeypatch.chdir(project)
+    pool, splits = read_pool(), read_splits()
+    material = replicas.Material(
+        pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
+    )
+    variant, cpu = config.load().variant("everything"), find_device("cpu")
+    replicas.train_variant(variant, material, cpu, tmp_path)
+    first = min(tmp_path.iterdir())
+    whole = first.read_bytes()
+    small.damage(first, how)
+    train_stack, again = replicas.train_stack, []
+    monkeypatch.setattr(replicas, "train_stack", lambda *a: again.append(a[2]) or train_stack(*a))
+    train.write(tmp_path / "run", {}, replicas.train_variant(variant, material, cpu, tmp_path))
+    assert len(again) == 1
+    assert capsys.readouterr().out.count("\n") == 1
+    assert first.read_bytes() == whole
+    for name in ("history.parquet", "weights.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == trained[name]
+    record, expected = json.loads((tmp_path / "run/run.json").read_text()), json.loads(trained["run.json"])
+    assert json.dumps(record["replicas"]) == json.dumps(expected["replicas"])  # also in the same order
+
+
+def test_a_kill_just_before_a_stack_gets_its_name_does_no_harm(project: Path, trained: dict[str, bytes]) -> None:
+    shutil.rmtree(project / "data/runs/everything")
+    killed = """
+import os, pathlib, signal, sys
+from stages import train
+rename = pathlib.Path.replace
+def replace(path, target):
+    if ".stack" in path.name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(path, target)
+pathlib.Path.replace = replace
+sys.argv = ["train", "everything"]
+train.main()
+"""
+    done = small.run(project, sys.executable, "-c", killed, check=False)
+    assert done.returncode == -signal.SIGKILL
+    left = [path for path in (project / ".cache/train/everything").rglob("*") if path.is_file()]
+    assert left
+    assert all(path.name.startswith(".") for path in left)  # under the temporary name, which nothing reads
+    small.stage(project, "train", "everything")
+    assert small.contents(project / "data/runs/everything") == trained
+    assert not (project / ".cache/train/everything").exists()
 
 
 @pytest.mark.parametrize("cores", [1, 3])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
+import sys
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,9 @@ class Method:
     title: str
     paragraphs: list[str]
     paper: str
-    source: str
-    """Path of its file in the project."""
+    file: str
+    """Its path in the project."""
+    code: str
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def shared_pages(
         ".nojekyll": "\n",
         **{f"figures/{sheet.name}": sheet.png for sheet in sheets.values()},
         **{f"tables/{table.name}.csv": table.csv for table in (headline, memory, counts, sets)},
+        "tables/runs.csv": tables.runs(results),
     }
 
 
@@ -123,7 +126,7 @@ def variant_pages(
     results: Results, comparison: Comparison, drawn: Mapping[str, Sequence[Figure]]
 ) -> dict[str, str | bytes]:
     """A page for each variant, with its tables."""
-    context = shared_context(results) | {"source_link": source_link(results.repository)}
+    context = shared_context(results) | {"repository": results.repository}
     names = list(results.params.variants)
     files: dict[str, str | bytes] = {}
     for place, name in enumerate(names):
@@ -207,17 +210,13 @@ def method(regularizer: Regularizer) -> Method:
     """What the regularizer's own file says of it."""
     kind = type(regularizer)
     text = inspect.getdoc(kind) or ""
-    source = kind.__module__.replace(".", "/") + ".py"
-    return Method(kind.title, re.split(r"\n\s*\n", text), kind.paper, source)
+    file = kind.__module__.replace(".", "/") + ".py"
+    code = inspect.getsource(sys.modules[kind.__module__])
+    return Method(kind.title, re.split(r"\n\s*\n", text), kind.paper, file, code)
 
 
 def points(value: float) -> str:
     return f"{value:g} point{'s' * (value != 1)}"
-
-
-def source_link(repository: str) -> str:
-    """What precedes a project path in a link from a variant's page: the web address if known, else two folders up."""
-    return f"{repository.rstrip('/')}/blob/main/" if repository else "../../"
 
 
 def divergences(replicas: pd.DataFrame, variant: str) -> list[dict[Hashable, Any]]:

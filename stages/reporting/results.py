@@ -59,7 +59,7 @@ class Results:
     layers: pd.DataFrame
     """`variant, labels, seed, layer, initial_norm, norm, near_zero`"""
     repository: str
-    """The project's address on the web, or an empty text."""
+    """The project's address on the web, without a slash at its end, or an empty text."""
 
 
 def read(
@@ -112,4 +112,4 @@ def _read_run(folder: Path) -> Run:
 def _repository() -> str:
     """The project's address, from the table `project.urls` of `pyproject.toml`; empty if it has none."""
     with Path("pyproject.toml").open("rb") as file:
-        return str(tomllib.load(file)["project"].get("urls", {}).get("Repository", ""))
+        return str(tomllib.load(file)["project"].get("urls", {}).get("Repository", "")).rstrip("/")

@@ -103,6 +103,16 @@ def headline(comparison: Comparison, confidence: float) -> Table:
     )
 
 
+def runs(results: Results) -> str:
+    """CSV with a row for each variant, label set and seed, and every metric as `evaluate` has it, to the last digit."""
+    replicas = results.replicas.assign(
+        variant=pd.Categorical(results.replicas["variant"], list(results.params.variants)),
+        labels=pd.Categorical(results.replicas["labels"], list(LABEL_SETS)),
+    )
+    known = replicas.dropna(subset="variant").sort_values(["variant", "labels", "seed"])
+    return known.to_csv(index=False, lineterminator="\n")
+
+
 def memorization(comparison: Comparison, confidence: float) -> Table:
     """What networks remember of the wrong labels they were trained on."""
     noisy = [labels for labels in LABEL_SETS if labels != "clean"]

@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -28,6 +27,7 @@ from stages.config import MnistMlp
 from stages.models import BatchNorm, Network
 from stages.studies.outcome import Data, Identity, Outcome, Printed, deviation
 from stages.training.device import device_name
+from stages.training.kept import keep, kept
 from stages.training.parallel import in_threads
 from stages.training.streams import Streams
 
@@ -111,7 +111,7 @@ class Stack:
 
     @property
     def file(self) -> str:
-        return f"{self.method}-{self.outputs}-{'-'.join(map(str, self.seeds))}.safetensors"
+        return f"{self.method}-{self.outputs}-{'-'.join(map(str, self.seeds))}.stack"
 
 
 class DocumentNetwork(Network):
@@ -154,12 +154,11 @@ def run(settings: MnistMlp, parts: Mapping[str, Examples], origin: str, device: 
     """Train every method with and without the ReLU on the outputs, with every seed.
 
     `parts` are `train`, `validation` and `test`; `origin` says in a few words where they are from. Finished stacks are
-    kept below `folder` and not trained again when found there. An interruption (Ctrl-C) stops every stack at its next
-    step.
+    kept below `folder` and not trained again when found there, undamaged. An interruption (Ctrl-C) stops every stack
+    at its next step.
     """
     stacks = plan(settings.seeds, len(parts["train"][1]))
-    kept = folder / _key(settings, parts, device)
-    trained = dict(zip(stacks, _train_all(stacks, parts, settings.epochs, device, kept), strict=True))
+    trained = _train_all(stacks, parts, settings.epochs, device, folder / _key(settings, parts, device))
     published = settings.data == "mnist"
     to_train, to_validate, to_test = (f"{len(parts[name][1]):,}" for name in ("train", "validation", "test"))
     title = "MNIST" if published else f"{to_train} handwritten digits"
@@ -192,18 +191,19 @@ def plan(seeds: int, rows: int) -> list[Stack]:
 
 
 def _train_all(
-    stacks: Sequence[Stack], parts: Mapping[str, Examples], epochs: int, device: torch.device, kept: Path
-) -> list[dict[str, Tensor]]:
-    """What `train` gives for each stack: those that `kept` does not hold in threads, one operation thread each."""
+    stacks: Sequence[Stack], parts: Mapping[str, Examples], epochs: int, device: torch.device, folder: Path
+) -> dict[Stack, dict[str, Tensor]]:
+    """What `train` gives for each stack: those that `folder` does not hold in threads, one operation thread each."""
     tensors = {
         name: (torch.from_numpy(pixels).to(device), torch.from_numpy(labels).to(device))
         for name, (pixels, labels) in parts.items()
     }
-    missing = [stack for stack in stacks if not (kept / stack.file).exists()]
+    found = {stack: outcome for stack in stacks if (outcome := kept(folder / stack.file))}
+    missing = [stack for stack in stacks if stack not in found]
     lock = threading.Lock()
     bar = tqdm(
         total=epochs * sum(len(stack.seeds) for stack in stacks),
-        initial=epochs * sum(len(stack.seeds) for stack in stacks if stack not in missing),
+        initial=epochs * sum(len(stack.seeds) for stack in found),
         desc="mnist_mlp",
         unit="epoch",
         unit_scale=True,
@@ -211,19 +211,19 @@ def _train_all(
         disable=None,  # silent where standard error is not a terminal
     )
 
-    def run(stack: Stack, check: Callable[[], None]) -> None:
+    def run(stack: Stack, check: Callable[[], None]) -> dict[str, Tensor]:
         def on_epoch() -> None:
             check()
             with lock:
                 bar.update(len(stack.seeds))
 
         outcome = train(METHODS[stack.method], stack.outputs == "relu", tensors, stack.seeds, epochs, on_epoch)
-        with files.replacing(kept / stack.file) as temporary:
-            save_file({name: value.cpu().contiguous() for name, value in outcome.items()}, temporary)
+        return keep(folder / stack.file, {name: value.cpu().contiguous() for name, value in outcome.items()})
 
     with bar:
-        in_threads(run, missing, None if device.type == "cpu" else 1)
-    return [load_file(kept / stack.file) for stack in stacks]
+        trained = in_threads(run, missing, None if device.type == "cpu" else 1)
+    found |= zip(missing, trained, strict=True)
+    return {stack: found[stack] for stack in stacks}
 
 
 def train(

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
 from stages.config import Variant
-from stages.files import replacing
 from stages.models import parameter_count
 from stages.training.examples import select
+from stages.training.kept import keep, kept
 from stages.training.loop import train
 from stages.training.parallel import in_threads
 
@@ -54,28 +53,29 @@ Stack = tuple[tuple[str, int], ...]
 """Replicas that train together, each named by its label set and seed."""
 
 
-def train_variant(variant: Variant, material: Material, device: torch.device, kept: Path) -> list[Replica]:
+def train_variant(variant: Variant, material: Material, device: torch.device, folder: Path) -> list[Replica]:
     """Train a variant on every label set with every seed; the replicas come in the order label set, seed.
 
-    A finished stack is kept in the folder ``kept`` and not trained again when it is found there. An interruption
+    A finished stack is kept in ``folder`` and not trained again when it is found there, undamaged. An interruption
     (Ctrl-C) stops every stack at its next epoch.
     """
     stacks = plan(variant, material, device)
-    missing = [stack for stack in stacks if not _file(kept, stack).exists()]
+    found = {stack: tensors for stack in stacks if (tensors := kept(_file(folder, stack)))}
+    missing = [stack for stack in stacks if stack not in found]
 
-    def run(stack: Stack, check: Callable[[], None]) -> None:
+    def run(stack: Stack, check: Callable[[], None]) -> dict[str, Tensor]:
         def on_epoch() -> None:
             check()
             progress.advance(stack)
 
-        tensors = train_stack(variant, material, stack, device, on_epoch)
-        with replacing(_file(kept, stack)) as temporary:
-            save_file(tensors, temporary)
+        tensors = keep(_file(folder, stack), train_stack(variant, material, stack, device, on_epoch))
         progress.finish(stack)
+        return tensors
 
     with Progress(variant, stacks, missing) as progress:
-        in_threads(run, missing, None if device.type == "cpu" else 1)
-    return [replica for stack in stacks for replica in _unstack(stack, load_file(_file(kept, stack)))]
+        trained = in_threads(run, missing, None if device.type == "cpu" else 1)
+    found |= zip(missing, trained, strict=True)
+    return [replica for stack in stacks for replica in _unstack(stack, found[stack])]
 
 
 def plan(variant: Variant, material: Material, device: torch.device) -> list[Stack]:
@@ -138,8 +138,8 @@ def _unstack(stack: Stack, tensors: dict[str, Tensor]) -> Iterator[Replica]:
         )
 
 
-def _file(kept: Path, stack: Stack) -> Path:
-    return kept / ("-".join(f"{labels}{seed}" for labels, seed in (stack[0], stack[-1])) + ".safetensors")
+def _file(folder: Path, stack: Stack) -> Path:
+    return folder / ("-".join(f"{labels}{seed}" for labels, seed in (stack[0], stack[-1])) + ".stack")
 
 
 class Progress:

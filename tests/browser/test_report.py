@@ -168,6 +168,28 @@ def test_the_slider_is_reached_by_keyboard_and_moves_the_predictions(browser: Br
         assert lines.evaluate_all(drawn) == last
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_code_of_a_method_opens_by_keyboard_and_scrolls_within_its_block(
+    browser: Browser, reports: Path, width: int
+) -> None:
+    with opened(browser, reports, "variants/l1", viewport={"width": width, "height": 800}) as page:
+        details, code = page.locator("details").first, page.get_by_role("region", name="stages/regularizers/l1.py")
+        assert not code.is_visible()
+        details.locator("summary").press("Enter")
+        assert code.is_visible()
+        assert "class L1(Regularizer):" in code.inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        bounds = code.bounding_box()
+        assert bounds is not None
+        assert bounds["x"] >= 0
+        assert bounds["x"] + bounds["width"] <= width
+        # Lines are not broken: a desk has room for the longest, a phone does not.
+        assert code.evaluate("(block) => block.scrollWidth > block.clientWidth") == (width == 390)
+        if width == 390:
+            code.press("ArrowRight")
+            page.wait_for_function("document.querySelector('details pre').scrollLeft > 0")
+
+
 @pytest.mark.parametrize("name", ["index", "variants/l1"])
 def test_without_scripts_the_still_pictures_show(browser: Browser, reports: Path, name: str) -> None:
     with opened(browser, reports, name, java_script_enabled=False, viewport={"width": 375, "height": 800}) as page:

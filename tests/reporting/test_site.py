@@ -8,8 +8,12 @@ import shutil
 import subprocess
 import sys
 from hashlib import sha256
+from html import unescape
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import unquote, urlparse
 from xml.etree import ElementTree
 
@@ -20,8 +24,8 @@ import pytest
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 from scipy import stats
 
-from stages import report
-from stages.reporting import site
+from stages import report, timing
+from stages.reporting import site, tables
 from stages.reporting.colors import PALETTE
 from tests.reporting.sample import (
     CLASSES,
@@ -111,37 +115,54 @@ def test_site_has_a_page_for_each_variant_and_no_other(documents: dict[str, Docu
     assert set(documents) == {f"{name}.html" for name in (*shared, *(f"variants/{name}" for name in VARIANTS))}
 
 
-def test_every_link_leads_somewhere(documents: dict[str, Document], project: Path, reports: Path) -> None:
-    assert links_that_lead_somewhere(documents, project, reports) > 100
-    readme = re.findall(r"\]\(([^)]+)\)", (reports / "README.md").read_text())
-    assert readme
-    assert all((reports / target).is_file() for target in readme)
+def test_every_link_leads_to_a_file_of_the_site(copy: Path) -> None:
+    folder = copy / "reports/timing"
+    folder.mkdir()
+    shutil.copy(ROOT / "reports/timing/benchmark.json", folder)
+    timing.main()
+    assert links_within(copy / "reports") > 200
 
 
-def test_every_link_of_the_committed_site_leads_somewhere() -> None:
-    reports = ROOT / "reports"
-    assert links_that_lead_somewhere(read(reports), ROOT, reports) > 1000
+def test_every_link_of_the_committed_site_leads_to_a_file_of_it() -> None:
+    assert links_within(ROOT / "reports") > 1000
 
 
-def links_that_lead_somewhere(documents: dict[str, Document], project: Path, reports: Path) -> int:
-    """How many links there are within the site and the project; a link that leads nowhere fails the test."""
-    ids = {document.path.resolve(): document.ids for document in documents.values()}
-    checked = 0
-    for document in documents.values():
-        for reference in document.links + document.loaded:
-            url = urlparse(reference)
-            if url.scheme:
-                continue
-            target = (document.path.parent / unquote(url.path)).resolve() if url.path else document.path.resolve()
-            if target == (reports / TIMING).resolve():
-                continue
-            if reports.resolve() not in target.parents:
-                target = ROOT / target.relative_to(project.resolve())  # the code, in the project itself
-            assert target.is_file(), f"{document.path.name}: {reference}"
-            if url.fragment:
-                assert url.fragment in ids[target], f"{document.path.name}: {reference}"
-            checked += 1
-    return checked
+@pytest.mark.parametrize("reference", ["../README.md", "assets", "nothing.html", "methods.html#nothing"])
+def test_a_link_that_leads_out_of_the_site_or_nowhere_is_found(copy: Path, reference: str) -> None:
+    (copy / "reports/timing").mkdir()
+    (copy / "reports" / TIMING).touch()
+    (copy / "README.md").touch()
+    assert links_within(copy / "reports") > 100
+    for page, markup in {
+        "variants/l1.html": '<a href="../{}">',
+        "index.html": '<img src="{}">',
+        "README.md": "[a]({})",
+    }.items():
+        text = (copy / "reports" / page).read_text()
+        (copy / "reports" / page).write_text(text + markup.format(reference))
+        with pytest.raises(AssertionError, match=reference):
+            links_within(copy / "reports")
+        (copy / "reports" / page).write_text(text)
+
+
+def links_within(reports: Path) -> int:
+    """How many links there are within a site that is served alone; one that leads out of it, or nowhere, fails."""
+    reports = reports.resolve()
+    documents = read(reports).values()
+    ids = {document.path: document.ids for document in documents}
+    links = [(document.path, reference) for document in documents for reference in document.links + document.loaded]
+    for path in reports.rglob("*.md"):
+        links += [(path, reference) for reference in re.findall(r"(?<!\\)\]\(([^)\s]+)\)", path.read_text())]
+    for entry in json.loads((reports / "claims.json").read_text()):
+        links += [(reports / "claims.json", p["figure"]) for p in entry["parts"] if p["verdict"] != "not tested"]
+    within = [(path, reference) for path, reference in links if not urlparse(reference).scheme]
+    for path, reference in within:
+        url = urlparse(reference)
+        target = (path.parent / unquote(url.path)).resolve() if url.path else path
+        assert target.is_file(), f"{path.name}: {reference}"
+        assert target.is_relative_to(reports), f"{path.name}: {reference}"
+        assert not url.fragment or url.fragment in ids[target], f"{path.name}: {reference}"
+    return len(within)
 
 
 def test_pages_load_nothing_from_elsewhere(documents: dict[str, Document], reports: Path) -> None:
@@ -203,6 +224,28 @@ def test_csv_of_the_headline_agrees_with_the_replicas(reports: Path, project: Pa
         assert table.loc[("test_accuracy", *key), "mean"] == pytest.approx(mean, rel=1e-5)
         assert table.loc[("test_accuracy", *key), "diverged"] == counts[key]
     assert table["replicas"].eq(SEEDS).all()
+
+
+def test_the_headline_follows_from_the_published_seeds(
+    documents: dict[str, Document], reports: Path, project: Path
+) -> None:
+    assert "tables/runs.csv" in documents["index.html"].links
+    assert "](tables/runs.csv)" in (reports / "README.md").read_text()
+    runs = pd.read_csv(reports / "tables/runs.csv", float_precision="round_trip", dtype={"epochs_to_fit": "Int64"})
+    measured = pd.read_parquet(project / "data/evaluation/runs.parquet")
+    pd.testing.assert_frame_equal(runs, measured, check_exact=True)
+    assert list(runs[["variant", "labels", "seed"]].itertuples(index=False, name=None)) == [
+        *product(VARIANTS, LABELS, range(SEEDS))
+    ]
+    rows = {row[0]: row for row in documents["index.html"].tables["table-headline"][2:]}
+    for (variant, labels), mean in (100 * runs.groupby(["variant", "labels"])["test_accuracy"].mean()).items():
+        assert rows[variant][1 + 2 * LABELS.index(labels)] == f"{mean:.1f}"
+
+
+def test_published_seeds_are_in_the_order_of_the_parameters(reports: Path, project: Path) -> None:
+    shuffled = pd.read_parquet(project / "data/evaluation/runs.parquet").sample(frac=1, random_state=0)
+    results: Any = SimpleNamespace(replicas=shuffled, params=SimpleNamespace(variants=VARIANTS))
+    assert tables.runs(results) == (reports / "tables/runs.csv").read_text()
 
 
 def test_every_csv_is_a_table_and_is_linked(documents: dict[str, Document], reports: Path) -> None:
@@ -289,7 +332,14 @@ def test_page_of_a_variant_says_what_it_is(documents: dict[str, Document]) -> No
     document = documents["variants/l1.html"]
     assert "Adds strength times the sum of absolute values" in document.text
     assert "https://jmlr.org/papers/v15/srivastava14a.html" in document.links
-    assert "../../stages/regularizers/dropout.py" in document.links
+    html = document.path.read_text()
+    for name in ("l1", "dropout"):
+        file = f"stages/regularizers/{name}.py"
+        assert f"The code: {file}\n" in document.text
+        shown = re.search(rf'<pre [^>]*aria-label="The code: {file}"[^>]*><code>(.+?)</code></pre>', html, re.DOTALL)
+        assert shown
+        assert unescape(shown[1]) == (ROOT / file).read_text()
+    assert "<details open" not in html
     parameters = {row[0]: row[1:] for row in document.tables["table-l1-parameters"][1:]}
     assert parameters["l1.strength"] == ["0.001", "its own"]
     assert parameters["training.lr"] == ["0.05", "shared"]
@@ -330,7 +380,8 @@ def test_a_removed_variant_leaves_nothing_and_other_stages_lose_nothing(copy: Pa
     (copy / "params.yaml").write_text(dumps_yaml(params))
     report.main()
     assert [path for path in (copy / "reports").rglob("*") if "large_lr" in path.name] == []
-    assert "large_lr" not in (copy / "reports/index.html").read_text()
+    for name in ("index.html", "tables/runs.csv"):
+        assert "large_lr" not in (copy / "reports" / name).read_text()
     assert (copy / "reports/metrics.json").read_text() == (copy / "reports" / TIMING).read_text() == "of another stage"
 
 

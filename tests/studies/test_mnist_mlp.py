@@ -20,6 +20,7 @@ from stages.studies.mnist_mlp import CLASSES, METHODS, OUTPUTS, Method, build, m
 from stages.studies.outcome import write
 from stages.training.device import find_device
 from stages.training.streams import Streams
+from tests import small
 
 CPU = torch.device("cpu")
 SETTINGS = MnistMlp(data="digits", url="https://example.org", seeds=2, epochs=3)
@@ -194,7 +195,7 @@ def test_an_interruption_costs_the_runs_under_way(parts, tmp_path, monkeypatch):
     monkeypatch.setattr(mnist_mlp, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(SETTINGS, parts, "Noise", CPU, tmp_path / "kept")
-    kept = len(list((tmp_path / "kept").rglob("*.safetensors")))
+    kept = len(list((tmp_path / "kept").rglob("*.stack")))
     assert 0 < kept <= 6
 
     resumed = []
@@ -202,6 +203,23 @@ def test_an_interruption_costs_the_runs_under_way(parts, tmp_path, monkeypatch):
     result = run(SETTINGS, parts, "Noise", CPU, tmp_path / "kept")
     assert len(resumed) == len(METHODS) * len(OUTPUTS) - kept
     pd.testing.assert_frame_equal(result.outcomes, expected, check_exact=True)
+
+
+@pytest.mark.parametrize("how", small.DAMAGES)
+def test_a_damaged_stack_is_trained_again(parts, tmp_path, monkeypatch, capsys, how):
+    whole = run(SETTINGS, parts, "Noise", CPU, tmp_path)
+    damaged = sorted(tmp_path.rglob("*.stack"))[::5]
+    before = [file.read_bytes() for file in damaged]
+    for file in damaged:
+        small.damage(file, how)
+    real, again = train, []
+    monkeypatch.setattr(mnist_mlp, "train", lambda *arguments: again.append(1) or real(*arguments))
+    resumed = run(SETTINGS, parts, "Noise", CPU, tmp_path)
+    assert len(again) == len(damaged) == capsys.readouterr().out.count("\n") > 1
+    assert [file.read_bytes() for file in damaged] == before
+    pd.testing.assert_frame_equal(resumed.outcomes, whole.outcomes, check_exact=True)
+    for name, table in whole.tables.items():
+        pd.testing.assert_frame_equal(resumed.tables[name], table, check_exact=True)
 
 
 def test_kept_runs_of_other_settings_are_not_taken(parts):

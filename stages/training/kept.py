@@ -1,0 +1,47 @@
+"""Finished stacks on disk, from which a run that was interrupted goes on: each is whole, with a checksum, or not there.
+
+A rename survives a killed process. After a power cut, or on a bad disk, a file may be empty or have a bit turned.
+"""
+
+from __future__ import annotations
+
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+from safetensors.torch import load, save
+from torch import Tensor
+
+from stages.files import replacing
+
+CHECKSUM = sha256().digest_size
+"""Bytes of the checksum, with which a file begins."""
+
+
+def keep(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Write tensors, and give them as `kept` will."""
+    payload = save(tensors)
+    with replacing(path) as temporary:
+        temporary.write_bytes(sha256(payload).digest() + payload)
+    return _read(payload)
+
+
+def kept(path: Path) -> dict[str, Tensor] | None:
+    """The tensors that `keep` wrote, or None if there are none. What is damaged is deleted, and a line says so."""
+    if path.is_file():
+        content = path.read_bytes()
+        checksum, payload = content[:CHECKSUM], content[CHECKSUM:]
+        if sha256(payload).digest() == checksum:
+            return _read(payload)
+        path.unlink()
+    elif path.is_dir():
+        shutil.rmtree(path)
+    else:
+        return None
+    print(f"{path} was damaged and is deleted; what it held is trained again", flush=True)
+    return None
+
+
+def _read(payload: bytes) -> dict[str, Tensor]:
+    """By name, for safetensors gives the tensors of a payload in any order."""
+    return dict(sorted(load(payload).items()))
