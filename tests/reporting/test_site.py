@@ -153,7 +153,7 @@ def links_within(reports: Path) -> int:
     links = [(document.path, reference) for document in documents for reference in document.links + document.loaded]
     for path in reports.rglob("*.md"):
         links += [(path, reference) for reference in re.findall(r"(?<!\\)\]\(([^)\s]+)\)", path.read_text())]
-    for entry in json.loads((reports / "claims.json").read_text()):
+    for entry in json.loads((reports / "claims.json").read_text())["claims"]:
         links += [(reports / "claims.json", p["figure"]) for p in entry["parts"] if p["verdict"] != "not tested"]
     within = [(path, reference) for path, reference in links if not urlparse(reference).scheme]
     for path, reference in within:

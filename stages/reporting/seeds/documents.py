@@ -34,14 +34,14 @@ DOCUMENTS = (
     ),
     Document(
         "002",
-        "A question: why does my own L2 penalty differ from PyTorch’s weight decay?",
-        "A question from Stack Overflow whose author divides the penalty by the number of rows, with its answer.",
+        "Stack Overflow, a question: why L2 regularization by hand does not match PyTorch’s",
+        "Its author divides the penalty by the number of rows; the answer shows that PyTorch does not.",
         "",
         ("decay_scaling",),
     ),
     Document(
         "003",
-        "A notebook: regularization on MNIST",
+        "A notebook on MNIST: Regularization in Machine Learning",
         "Networks on MNIST without regularization, with weight decay, dropout and batch normalization.",
         "",
         ("mnist_mlp",),

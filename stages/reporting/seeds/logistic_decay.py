@@ -236,6 +236,8 @@ def facts(outcomes: pd.DataFrame, epochs: pd.DataFrame, parameters: dict[str, An
         "norms": {way: number(norm, 2) for way, norm in last["norm"].items()},
         "step_share": number(100 * parameters["adam_lr"] * parameters["decay"], 0),
         "gain": number(100 * gain.mean, 1, signed=True),
+        "points": parameters["train"] + parameters["test"],
+        "changed": number(max(1, abs(gain.mean) * (parameters["train"] + parameters["test"])), 0),
         "gain_span": span(100 * gain.low, 100 * gain.high, 1),
         "test_costs": [number(of(outcomes, case, "test_loss").mean(), 3) for case in (FREE, decayed)],
         "one_point": number(100 / parameters["test"], 0),
