@@ -6,7 +6,6 @@ import json
 import logging
 import math
 import os
-import re
 import sqlite3
 import tempfile
 import time
@@ -21,7 +20,7 @@ from urllib.request import url2pathname
 
 from tqdm import tqdm
 
-from stages.errors import UserError
+from stages.errors import UserError, public
 from stages.files import alone
 
 if TYPE_CHECKING:
@@ -247,13 +246,8 @@ def _page(address: str, experiment: str) -> str:
     """The page of the runs; without its last parameter MLflow shows traces of language models instead."""
     page = f"/#/experiments/{experiment}/runs?workflowType=machine_learning"
     if address.startswith("http"):
-        return f"{_public(address).rstrip('/')}{page}"
-    return f"{page} of `make ui`, from {_public(address)}"
-
-
-def _public(text: str) -> str:
-    """The text without the user names and passwords in its addresses."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+        return f"{public(address).rstrip('/')}{page}"
+    return f"{page} of `make ui`, from {public(address)}"
 
 
 def _unusable(address: str, error: Exception) -> UserError:
@@ -266,6 +260,6 @@ def _unusable(address: str, error: Exception) -> UserError:
     else:
         cure = "If the database is damaged, move it away and run `dvc repro --force track`: it is rebuilt from data/."
     return UserError(
-        f"MLflow at {_public(address)} (MLFLOW_TRACKING_URI) cannot be used: {_public(reason)}\n"
+        f"MLflow at {address} (MLFLOW_TRACKING_URI) cannot be used: {reason}\n"
         f"Nothing is lost: all results are files in data/ and reports/, and runs logged so far are kept.\n{cure}"
     )
