@@ -266,7 +266,6 @@ FOUND_BY = {
     "tags.kind = 'summary' and tags.labels = 'clean'": summaries(ALL, ["clean"]),
     "tags.kind = 'replica' and tags.labels = 'random'": replicas(ALL, ["random"]),
     "tags.kind = 'replica' and tags.labels = 'clean'": replicas(ALL, ["clean"]),
-    "attributes.run_name IN ('none · random', 'l1 · random')": {"none · random", "l1 · random"},
     "tags.variant = 'l1'": summaries(["l1"]) | replicas(["l1"]),
     "tags.variant LIKE '%dropout%'": summaries(ALL[2:]) | replicas(ALL[2:]),
     "metrics.diverged = 1": {"l1 · clean · seed 0"},
