@@ -36,10 +36,7 @@ repro: $(READY) ## run the pipeline: data, training, evaluation, the site in rep
 	@echo "the site: reports/index.html"
 
 ui: $(READY) ## compare the runs in MLflow at http://127.0.0.1:5000 (PORT=... for another)
-	@$(RUN) python -m stages.track || echo "MLflow shows what was tracked before"
-	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) \
-	  $(RUN) MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui \
-	    --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --host 127.0.0.1 --port $(PORT) ;; esac
+	@$(RUN) python -m stages.ui "$(PORT)"
 
 test: $(READY) ## run the tests, on all cores
 	@$(RUN) python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile

@@ -29,6 +29,14 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1)]
+Address = Annotated[
+    str,
+    Field(
+        pattern="^[^@]+$",
+        description="an address without user name and password, for these parameters are published; one with them may "
+        "be the mirror that REGBENCH_MIRROR names (any other @ is written as %40)",
+    ),
+]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -45,9 +53,9 @@ class Folder(Section):
 class Afhq(Section):
     """Addresses of the three archives."""
 
-    clean: Text
-    partly_random: Text
-    random: Text
+    clean: Address
+    partly_random: Address
+    random: Address
 
 
 class LabelNoise(Section):
@@ -102,7 +110,7 @@ class ToyDropout(Section):
 
 class LogisticDecay(Section):
     data: Literal["generated", "published"]
-    url: Text
+    url: Address
 
 
 class DecayScaling(Section):
@@ -112,7 +120,7 @@ class DecayScaling(Section):
 
 class MnistMlp(Section):
     data: Literal["digits", "mnist"]
-    url: Text
+    url: Address
     seeds: Annotated[int, Field(ge=2)]
     epochs: Count
 

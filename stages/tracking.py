@@ -6,7 +6,6 @@ import json
 import logging
 import math
 import os
-import re
 import sqlite3
 import tempfile
 import time
@@ -21,7 +20,7 @@ from urllib.request import url2pathname
 
 from tqdm import tqdm
 
-from stages.errors import UserError
+from stages.errors import UserError, public
 from stages.files import alone
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def synchronise(name: str, note: str, records: Sequence[Record]) -> Outcome:
 
     for chatter in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(chatter).setLevel(logging.ERROR)
-    if address.startswith("sqlite"):
+    if _database(address):
         event.listen(Engine, "connect", _hasten)
     # Several processes that meet a new sqlite file at once break it for good.
     with alone(LOCK, "another process is writing runs to MLflow"):
@@ -215,24 +214,37 @@ def _experiment(client: MlflowClient, address: str, name: str, note: str) -> Exp
     found = client.get_experiment_by_name(name)
     if found and found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
-    if found and address.startswith("sqlite") and not _folder(found.artifact_location).exists():
-        # MLflow stores the folder of the files as an absolute path. The project has moved, or the folder was deleted:
-        # the old runs have lost their files, so they make room for new ones.
-        client.rename_experiment(found.experiment_id, f"{name} (lost files, {found.experiment_id})")
-        client.delete_experiment(found.experiment_id)
-        found = None
+    if found and (database := _database(address)):
+        # MLflow stores the folder of the files as an absolute path.
+        here, folder = Path.cwd(), _folder(found.artifact_location)
+        if not folder.exists():
+            # The project has moved, or the folder was deleted: the old runs have lost their files, so they make room
+            # for new ones.
+            client.rename_experiment(found.experiment_id, f"{name} (lost files, {found.experiment_id})")
+            client.delete_experiment(found.experiment_id)
+            found = None
+        elif database.is_relative_to(here) and not folder.is_relative_to(here):
+            # The project is a copy, and the folder is that of the original. The old runs are only set aside, for of
+            # deleted ones `mlflow gc` would delete the files.
+            client.rename_experiment(found.experiment_id, f"{name} (files elsewhere, {found.experiment_id})")
+            found = None
     if not found:
         found = client.get_experiment(client.create_experiment(name))
-        if address.startswith("sqlite"):
-            _folder(found.artifact_location).mkdir(parents=True)
+        if _database(address):
+            _folder(found.artifact_location).mkdir(parents=True, exist_ok=True)  # there if a database was moved away
     if found.tags.get(NOTE) != note:
         client.set_experiment_tag(found.experiment_id, NOTE, note)
     return found
 
 
+def _database(address: str) -> Path | None:
+    """The file of a local store; None for a server."""
+    return Path(address.partition(":///")[2]).resolve() if address.startswith("sqlite") else None
+
+
 def _folder(location: str) -> Path:
     """The folder of a local artifact location, which MLflow gives as a path or as a file URI."""
-    return Path(url2pathname(urlparse(location).path) if location.startswith("file:") else location)
+    return Path(url2pathname(urlparse(location).path) if location.startswith("file:") else location).resolve()
 
 
 def _runs(client: MlflowClient, experiment: str) -> Iterator[Run]:
@@ -247,25 +259,20 @@ def _page(address: str, experiment: str) -> str:
     """The page of the runs; without its last parameter MLflow shows traces of language models instead."""
     page = f"/#/experiments/{experiment}/runs?workflowType=machine_learning"
     if address.startswith("http"):
-        return f"{_public(address).rstrip('/')}{page}"
-    return f"{page} of `make ui`, from {_public(address)}"
-
-
-def _public(text: str) -> str:
-    """The text without the user names and passwords in its addresses."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+        return f"{public(address).rstrip('/')}{page}"
+    return f"{page} of `make ui`, from {public(address)}"
 
 
 def _unusable(address: str, error: Exception) -> UserError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if urlparse(address).scheme in ("http", "https"):
+    if database := _database(address):
+        cure = f"If {database} is damaged, move it away and run the same command again: it is rebuilt from data/."
+    else:
         cure = (
             "Start that server, or correct MLFLOW_TRACKING_URI, or unset it to use the local store, "
-            "then run `dvc repro track` again."
+            "then run the same command again."
         )
-    else:
-        cure = "If the database is damaged, move it away and run `dvc repro --force track`: it is rebuilt from data/."
     return UserError(
-        f"MLflow at {_public(address)} (MLFLOW_TRACKING_URI) cannot be used: {_public(reason)}\n"
+        f"MLflow at {address} (MLFLOW_TRACKING_URI) cannot be used: {reason}\n"
         f"Nothing is lost: all results are files in data/ and reports/, and runs logged so far are kept.\n{cure}"
     )

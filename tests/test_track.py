@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,11 @@ from safetensors.numpy import load_file, save_file
 from stages import config, files, track, tracking
 from stages.config import LABEL_SETS
 from stages.errors import UserError
+from tests import small
 
 PROJECT = Path(__file__).parents[1]
 SEEDS, EPOCHS = 2, 12
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
 RUNS_OF_A_VARIANT = len(LABEL_SETS) * (1 + SEEDS)
 SOURCES = itertools.count()
 """Every test has an experiment of its own: experiments are named after the source of the data."""
@@ -174,6 +177,21 @@ def artifact(run: Run, name: str) -> Path:
     return Path(client.download_artifacts(run.info.run_id, name, tempfile.mkdtemp(dir=".")))
 
 
+def start(folder: Path) -> subprocess.Popen[str]:
+    """The stage in a process of its own, with the store of that folder."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    environment["PYTHONPATH"] = str(PROJECT)
+    command, pipe = [sys.executable, "-m", "stages.track"], subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def clean(folder: Path) -> str:
+    """Run the command that README names for deleted runs; what it says."""
+    command = re.search(r"`([^`]*mlflow gc[^`]*)`", README)
+    assert command
+    return small.run(folder, "sh", "-c", command[1]).stdout
+
+
 def change(metric: str, value: float, variant: str, labels: str, seed: int) -> None:
     table = pd.read_parquet(track.EVALUATION)
     row = (table["variant"] == variant) & (table["labels"] == labels) & (table["seed"] == seed)
@@ -228,6 +246,63 @@ def test_every_result_becomes_a_run(anywhere: str) -> None:
     pages = artifact(found["report"], "")
     assert (pages / "index.html").read_text() == "<h1>Report</h1>"
     assert not (pages / "timing").exists()
+
+
+def replicas(
+    variants: Sequence[str], labels: Sequence[str] = LABEL_SETS, seeds: Sequence[int] = range(SEEDS)
+) -> set[str]:
+    return {f"{variant} · {label} · seed {seed}" for variant in variants for label in labels for seed in seeds}
+
+
+def summaries(variants: Sequence[str], labels: Sequence[str] = LABEL_SETS) -> set[str]:
+    return {f"{variant} · {label}" for variant in variants for label in labels}
+
+
+ALL = ["none", "l1", "dropout", "wide_dropout"]
+FOUND_BY = {
+    "tags.kind = 'replica'": replicas(ALL),
+    "tags.kind = 'summary'": summaries(ALL),
+    "tags.kind = 'summary' and tags.labels = 'random'": summaries(ALL, ["random"]),
+    "tags.kind = 'summary' and tags.labels = 'clean'": summaries(ALL, ["clean"]),
+    "tags.kind = 'replica' and tags.labels = 'random'": replicas(ALL, ["random"]),
+    "tags.kind = 'replica' and tags.labels = 'clean'": replicas(ALL, ["clean"]),
+    "tags.variant = 'l1'": summaries(["l1"]) | replicas(["l1"]),
+    "tags.variant LIKE '%dropout%'": summaries(ALL[2:]) | replicas(ALL[2:]),
+    "metrics.diverged = 1": {"l1 · clean · seed 0"},
+    "metrics.test_accuracy > 0.9": {"none · random · seed 1"},
+    "params.l1.strength = '0.001'": summaries(["l1"]) | replicas(["l1"]),
+}
+"""The runs that each filter of README and of the experiment's description should find."""
+
+
+@pytest.mark.parametrize("store", ["sqlite", "server"])
+def test_every_filter_that_is_recommended_finds_its_runs(
+    store: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = f"source{next(SOURCES)}"
+    write_results(tmp_path, ALL, source=source)
+    monkeypatch.chdir(tmp_path)
+    address = request.getfixturevalue(store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    change("diverged", True, "l1", "clean", 0)
+    change("test_accuracy", 0.95, "none", "random", 1)
+    track.main()
+    client = MlflowClient(address)
+    experiment = client.get_experiment_by_name(f"regularization-{source}")
+    assert experiment is not None
+    recommended = re.findall(r"`((?:tags|metrics|params|attributes)\.[^`\s]+\s[^`]+)`", README + track.ABOUT)
+    assert set(recommended) == set(FOUND_BY)
+    for text in recommended:
+        found = client.search_runs([experiment.experiment_id], text, max_results=1000)
+        assert {run.info.run_name for run in found} == FOUND_BY[text], text
+
+
+def test_the_command_for_deleted_runs_deletes_them(source: str, tmp_path: Path) -> None:
+    assert start(tmp_path).wait() == 0
+    change("test_accuracy", 0.25, "l1", "clean", 0)
+    assert start(tmp_path).wait() == 0
+    assert clean(tmp_path).count("has been permanently deleted") == 2
+    assert len(runs(source, f"sqlite:///{tmp_path}/mlflow.db")) == 2 * RUNS_OF_A_VARIANT + 1
 
 
 def test_a_second_run_changes_nothing(anywhere: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -335,11 +410,64 @@ def test_a_server_that_is_down_is_a_clear_error(local: str, monkeypatch: pytest.
     assert track.TRACKED.read_bytes() == before
 
 
-def test_a_damaged_database_is_a_clear_error(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "damaged.db").write_text("no database " * 1000)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/damaged.db")
-    with pytest.raises(UserError, match="not a database"):
-        track.main.__wrapped__()
+def overwritten(content: bytes) -> bytes:
+    return b"no database " * 1000
+
+
+def cut_short(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def scratched(content: bytes) -> bytes:
+    third = len(content) // 3
+    return content[:third] + b"\xff" * third + content[2 * third :]
+
+
+@pytest.mark.parametrize("damage", [overwritten, cut_short, scratched])
+def test_the_advice_for_a_damaged_database_brings_all_runs_back(
+    source: str, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    assert start(tmp_path).wait() == 0
+    content, database = track.TRACKED.read_bytes(), tmp_path / "mlflow.db"
+    database.write_bytes(damage(database.read_bytes()))
+    process = start(tmp_path)
+    _, errors = process.communicate()
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    advice = re.search(r"If (\S+) is damaged, move it away and run the same command again", errors)
+    assert advice
+    shutil.move(advice[1], tmp_path / "damaged.db")
+    assert start(tmp_path).wait() == 0
+    assert track.TRACKED.read_bytes() == content
+    os.link(database, tmp_path / "rebuilt.db")  # MLflow remembers a database by its path
+    found = runs(source, f"sqlite:///{tmp_path}/rebuilt.db")
+    assert set(found) == set(tracked())
+    page = Path(
+        MlflowClient(f"sqlite:///{tmp_path}/rebuilt.db").download_artifacts(
+            found["report"].info.run_id, "index.html", tempfile.mkdtemp(dir=tmp_path)
+        )
+    )
+    assert page.read_text() == "<h1>Report</h1>"
+
+
+def test_a_copy_of_the_project_leaves_the_files_of_the_original_alone(source: str, tmp_path: Path) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.mkdir()
+    for name in ("params.yaml", "data", "reports"):
+        shutil.move(tmp_path / name, original / name)
+    assert start(original).wait() == 0
+    shutil.copytree(original, copy)
+    before = small.contents(original)
+    (copy / "reports/index.html").write_text("<h1>Copy</h1>")
+    for _ in range(2):
+        assert start(copy).wait() == 0
+    clean(copy)
+    assert small.contents(original) == before
+    found = runs(source, f"sqlite:///{copy}/mlflow.db")
+    assert len(found) == 2 * RUNS_OF_A_VARIANT + 1
+    for run in found.values():
+        assert Path(run.info.artifact_uri).is_relative_to(copy / "mlruns")
+    assert Path(found["report"].info.artifact_uri, "index.html").read_text() == "<h1>Copy</h1>"
 
 
 def test_without_results_the_error_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,15 +519,7 @@ def test_runs_whose_files_are_lost_are_made_anew(local: str) -> None:
 
 def test_two_processes_make_one_store_and_a_deleted_one_is_rebuilt(source: str, tmp_path: Path) -> None:
     """In the store that a plain `mlflow ui` opens in this folder, and without a word from MLflow."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-    environment["PYTHONPATH"] = str(PROJECT)
-
-    def start() -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "stages.track"]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
-
-    processes = [start(), start()]
+    processes = [start(tmp_path), start(tmp_path)]
     outputs = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert all("INFO" not in errors and "WARNING" not in errors for _, errors in outputs)
@@ -408,7 +528,7 @@ def test_two_processes_make_one_store_and_a_deleted_one_is_rebuilt(source: str, 
     assert set(runs(source, f"sqlite:///{database}")) == set(tracked())
     copy = shutil.move(database, tmp_path / "deleted.db")
     shutil.rmtree("mlruns")
-    process = start()
+    process = start(tmp_path)
     assert process.wait() == 0, process.communicate()
     assert track.TRACKED.read_bytes() == content
     os.link(database, tmp_path / "rebuilt.db")  # MLflow remembers a database by its path

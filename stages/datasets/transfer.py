@@ -12,7 +12,7 @@ from typing import Any
 import pooch
 
 from stages.datasets.manifest import Entry, Manifest, read_manifest, verify, write_manifest
-from stages.errors import UserError
+from stages.errors import UserError, public
 
 MIRROR = "REGBENCH_MIRROR"
 """The environment variable that names a mirror: a folder or an http(s) address that holds the files by their names."""
@@ -56,7 +56,7 @@ def _obtain(target: Path, url: str, expected: Entry | None, accept: Accept, name
     addresses = [f"{mirror.rstrip('/')}/{target.name}", url] if mirror else [url]
     failures = []
     for address in addresses:
-        print(f"{target.name} from {address}", flush=True)
+        print(f"{target.name} from {public(address)}", flush=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
             arrived = Path(folder) / target.name
             try:
@@ -105,12 +105,15 @@ class _Downloader(pooch.HTTPDownloader):
     """
 
     def __call__(self, url: str, output_file: Any, pooch: Any, check_only: bool = False) -> Any:
-        from requests.exceptions import HTTPError, InvalidURL
+        from requests.exceptions import HTTPError
 
         try:
             return super().__call__(url, output_file, pooch, check_only)
-        except InvalidURL as error:
-            raise UserError(str(error)) from None
+        except ValueError:  # its text may quote half of a password
+            raise UserError(
+                "not a valid address; in a user name or password write %40 for @, %3A for :, %2F for /, %3F for ? "
+                "and %23 for #, in UTF-8"
+            ) from None
         except HTTPError as error:
             if error.response is None or error.response.status_code in (408, 429, *range(500, 600)):
                 raise

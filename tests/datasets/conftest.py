@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import threading
 from collections.abc import Callable, Iterator
@@ -47,6 +48,8 @@ class Server:
     address: str
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    credentials: str = ""
+    """`user:password` that every request must bring, if any."""
 
     def answer(self, path: str, *answers: Answer) -> str:
         self.answers[path] = list(answers)
@@ -69,6 +72,9 @@ def server() -> Iterator[Server]:
             state.requests.append(self.path)
             answers = state.answers.get(self.path, [Answer(status=404)])
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            wanted = f"Basic {base64.b64encode(state.credentials.encode()).decode()}"
+            if state.credentials and self.headers["Authorization"] != wanted:
+                answer = Answer(status=401)
             self.send_response(answer.status)
             self.send_header("Content-Length", str(len(answer.body)))
             if answer.location:

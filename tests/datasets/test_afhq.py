@@ -132,6 +132,24 @@ def test_end_to_end(run, photos, wrong):
     assert {seed: (len(split.train), len(split.val)) for seed, split in read_splits().items()} == {0: (6, 9), 1: (6, 9)}
 
 
+def test_credentials_of_a_mirror_are_used_and_shown_nowhere(run, tmp_path, server, answer, monkeypatch, capfd):
+    for path in (tmp_path / "mirror").iterdir():
+        server.answer(f"/{path.name}", answer(path.read_bytes()))
+    server.credentials = "someone:topsecret"
+    monkeypatch.setenv("REGBENCH_MIRROR", server.address.replace("//", f"//{server.credentials}@"))
+    download.main()
+    prepare.main()
+    assert len(server.requests) == 3
+    printed = "".join(capfd.readouterr())
+    assert f"afhq.zip from {server.address}/afhq.zip" in printed
+    written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert tmp_path / "data/raw/afhq/manifest.json" in written
+    assert tmp_path / "data/card.json" in written
+    for secret in server.credentials.split(":"):
+        assert secret not in printed
+        assert [path for path, content in written.items() if secret.encode() in content] == []
+
+
 def _as_png(content):
     return _encode(_decode(content), "PNG")
 

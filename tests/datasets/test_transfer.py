@@ -10,7 +10,7 @@ import pytest
 
 from stages.datasets.manifest import read_manifest
 from stages.datasets.transfer import fetch
-from stages.errors import UserError
+from stages.errors import UserError, public, stage
 
 ONE, TWO = b"first file" * 1000, b"second file" * 1000
 
@@ -240,3 +240,60 @@ def test_when_mirror_and_address_fail_both_are_named(server, raw, tmp_path, monk
         _fetch(server, raw)
     for text in (f"{tmp_path}/one.zip\n    no such file", f"{server.address}/one\n    404", f"now '{tmp_path}'"):
         assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("password", "host", "said"),
+    [
+        ("topsecret", "{host}/wrong", "401"),
+        ("secret", "{host}/missing", "404"),
+        ("secret", "{host}/busy", "503"),
+        ("secret", "{host}/cut", "one.zip"),
+        ("secret", "{host}/refused", "no archive"),
+        ("secret", "{host}/moved", "404"),
+        ("secret", "127.0.0.1:9", "refused"),
+        ("secret", "127.0.0.1:99999", "not a valid address"),
+        ("secret", "[::1", "not a valid address"),
+        ("secret", "a" * 70, "not a valid address"),
+        ("sec@ret", "127.0.0.1:9", "refused"),
+        ("sec/ret", "{host}", "%2F for /"),
+        ("sec#ret", "{host}", "%23 for #"),
+        ("sec?ret", "{host}", "%3F for ?"),
+        ("sec€ret", "{host}", "not a valid address"),
+    ],
+)
+def test_no_failure_of_a_mirror_shows_its_credentials(
+    served, raw, answer, pauses, monkeypatch, capfd, password, host, said
+):
+    served.credentials = "someone:secret"
+    served.answer("/busy/one.zip", answer(status=503))
+    served.answer("/cut/one.zip", answer(ONE, cut=True))
+    served.answer("/refused/one.zip", answer(ONE))
+    served.answer("/moved/one.zip", answer(status=302, location="/nowhere"))
+    where = host.format(host=served.address.removeprefix("http://"))
+    monkeypatch.setenv("REGBENCH_MIRROR", f"http://someone:{password}@{where}")
+
+    def accept(path):
+        raise UserError("no archive")
+
+    with pytest.raises(SystemExit):
+        stage(lambda: _fetch(served, raw, accept))()
+    printed = "".join(capfd.readouterr())
+    assert said in printed
+    assert f"http://{where}/one.zip" in printed
+    assert "now 'http://" in printed
+    for secret in ("someone", "sec"):
+        assert secret not in printed
+    assert [path for path in raw.rglob("*") if path.is_file()] == []
+
+
+def test_credentials_are_cut_out_of_addresses_and_nothing_else_is():
+    for text, left in {
+        "http://a:b@host/c": "http://host/c",
+        "http://a@host:80/c@d": "http://host:80/c@d",
+        "see https://a:b@c@host, http://d:e/f@host": "see https://host, http://host",
+        "http://host:8000/@scope/file": "http://host:8000/@scope/file",
+        "http://host/@scope, someone@example.org": "http://host/@scope, someone@example.org",
+        "/a/folder//b c@d": "/a/folder//b c@d",
+    }.items():
+        assert public(text) == left
