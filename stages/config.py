@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
 from stages.errors import UserError, stage
+from stages.networks import NETWORKS
 from stages.regularizers import REGULARIZERS, Regularizer
 
 PARAMS = Path("params.yaml")
@@ -80,10 +81,16 @@ class Splits(Section):
     val: Count
 
 
+def _network(name: str) -> str:
+    if name not in NETWORKS:
+        raise ValueError(f"there is no such network; there are {', '.join(NETWORKS)}")
+    return name
+
+
 class Learning(Section):
     """The keys of ``training`` that a variant may override."""
 
-    network: Literal["AnimalNet", "WideAnimalNet", "BigAnimalNet", "AnimalNetDropout"]
+    network: Annotated[str, AfterValidator(_network)]
     epochs: Count
     batch_size: Count
     optimizer: Literal["sgd", "adam", "adamw"]
@@ -176,7 +183,7 @@ class Variant:
 
     def parameters(self) -> dict[str, dict[str, Any]]:
         """All that decides the outcome, by section, resolved: the training settings and each regularizer's own."""
-        own = {_name(r): r.model_dump() for r in self.regularizers}
+        own = {method.key: method.model_dump() for method in self.regularizers}
         return {"training": self.training.model_dump(), **own}
 
 
@@ -327,10 +334,6 @@ def _key(where: tuple[str | int, ...]) -> str:
 
 def _refused(path: Path, problems: list[str]) -> UserError:
     return UserError(f"{path} was refused:\n" + "\n".join(f"  {problem}" for problem in problems))
-
-
-def _name(regularizer: Regularizer) -> str:
-    return next(name for name, kind in REGULARIZERS.items() if isinstance(regularizer, kind))
 
 
 @stage
