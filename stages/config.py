@@ -311,7 +311,8 @@ def _problem(model: type[BaseModel], where: tuple[str | int, ...], details: Any)
         field = _inner(model, details["loc"][:-1]).model_fields[str(details["loc"][-1])]
         if field.description:  # else the pattern itself says what is allowed
             return f"{_key(location)}: found {found!r}; allowed: {field.description}"
-    allowed = re.sub("^(Input|String) should", "must", details["msg"]).replace("be a valid dictionary", "be a mapping")
+    message = details["msg"].removeprefix("Value error, ")
+    allowed = re.sub("^(Input|String) should", "must", message).replace("be a valid dictionary", "be a mapping")
     return f"{_key(location)}: found {found!r}; {allowed}"
 
 

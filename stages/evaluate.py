@@ -16,9 +16,10 @@ from stages import config, files
 from stages.datasets.arrays import Pool, Split, read_pool, read_splits
 from stages.datasets.test_set import HeldOut, read_test
 from stages.errors import stage
-from stages.models import NETWORKS, Network
+from stages.networks.network import Network
 from stages.statistics import confusion_matrix, expected_calibration_error, macro_f1, still_falling
 from stages.training.examples import select
+from stages.training.loop import Job, build
 
 RUNS = Path("data/runs")
 EVALUATION = Path("data/evaluation")
@@ -90,11 +91,10 @@ def unfinished(curve: pd.DataFrame, variant: config.Variant, rule: config.Evalua
 def restore(variant: config.Variant, state: dict[str, Tensor], pool: Pool) -> Network:
     """The trained network of one replica, as a stack of one, from its weights by parameter name."""
     height, width, channels = pool.images.shape[1:]
-    network = NETWORKS[variant.training.network].stack(1, (channels, height, width), len(pool.classes), CPU)
-    for regularizer in variant.regularizers:
-        regularizer.build(network)
+    job = Job(variant.training, variant.regularizers, seed=0)  # nothing is drawn
+    network, _ = build([job], (channels, height, width), len(pool.classes), CPU)
     network.load_state_dict({name: value[None] for name, value in state.items()})
-    return network
+    return network.eval()
 
 
 @torch.no_grad()
@@ -177,8 +177,8 @@ def per_layer(network: Network, initial_norms: dict[str, float], near_zero: floa
     """For each layer its norm before and after training, and the share of its parameters below ``near_zero``."""
     norms = network.layer_norms()
     rows = []
-    for name, layer in network.named_children():
-        values = torch.cat([p.detach().abs().flatten() for p in layer.parameters()])
+    for name, parameters in network.layers().items():
+        values = torch.cat([p.detach().abs().flatten() for p in parameters])
         rows.append(
             {
                 "layer": name,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "param_norm")
-"""Losses are mean negative log likelihoods in nats, accuracies shares in [0, 1]; the norm is over weights and biases."""
+"""Losses are mean negative log likelihoods in nats, accuracies shares in [0, 1]; norms are over weights and biases."""
 
 
 def measured_epochs(epochs: int, every: bool = False) -> list[int]:

@@ -1,6 +1,6 @@
 """Stage ``train``: one variant on every task with every seed, into ``data/runs/<variant>/``.
 
-``python -m stages.train VARIANT TASK SEED`` trains a single replica anew, alone, and tells whether it comes out the same.
+``python -m stages.train VARIANT TASK SEED`` trains one replica anew, alone, and tells whether it comes out the same.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from stages.history import METRICS
 from stages.tasks import Material
 from stages.training.device import device_name, find_device
 from stages.training.jobs import Replica, Unit, train_all, train_stack, weights
+from stages.training.kept import forget
 
 RUNS = Path("data/runs")
 PLAN = Path("data/plan")
@@ -45,24 +46,24 @@ def main() -> None:
     variant = params.variant(sys.argv[1])
     device = find_device(variant.training.device)
     material = tasks.read()
-    record = {
-        "variant": variant.name,
-        "parameters": variant.parameters(),
+    made_by = {
         "device": device_name(device),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "sha256": {"code": files.sha256(*CODE), "data": files.sha256(POOL, SPLITS), "methods": methods(variant)},
+        "code": {"training": files.sha256(*CODE), **methods(variant)},
     }
-    conditions = {"device": record["device"], "versions": record["versions"], "code": record["sha256"]["code"]}
-    conditions["methods"] = record["sha256"]["methods"]
     if len(sys.argv) == 4:
         again(variant, (sys.argv[2], sys.argv[3]), material, device)
         return
     units = units_of(variant, material)
     with files.alone(STORE / f"{variant.name}.lock", f"{variant.name}: another process is training it"):
-        replicas = train_all(variant.name, units, material, device, STORE, conditions)
-    write(RUNS / variant.name, record, replicas)
+        replicas = train_all(variant.name, units, material, device, STORE, made_by)
+    about = {"variant": variant.name, "parameters": variant.parameters(), "data": files.sha256(POOL, SPLITS)}
+    write(RUNS / variant.name, about | made_by, replicas)
+    forget(STORE)
     diverged = sum(replica.diverged for replica in replicas)
-    print(f"{variant.name}: {len(replicas)} replicas on {record['device']}" + f", {diverged} diverged" * bool(diverged))
+    print(
+        f"{variant.name}: {len(replicas)} replicas on {made_by['device']}" + f", {diverged} diverged" * bool(diverged)
+    )
 
 
 def methods(variant: Variant) -> dict[str, str]:
@@ -111,8 +112,8 @@ def again(variant: Variant, wanted: tuple[str, str], material: Material, device:
     if apart:
         name = max(apart, key=lambda name: apart[name])
         raise UserError(
-            f"{variant.name}, {task}, seed {seed}: trained alone it comes out otherwise than in {file}: {len(apart)} of "
-            f"{len(before)} tensors differ, by at most {apart[name]:.3g} in {name}; if code, versions or the machine "
+            f"{variant.name}, {task}, seed {seed}: trained alone it comes out otherwise than in {file}: {len(apart)} "
+            f"of {len(before)} tensors differ, by at most {apart[name]:.3g} in {name}; if code, versions or machine "
             f"have changed since, `dvc repro train@{variant.name}` makes the results anew"
         )
     print(f"{variant.name}, {task}, seed {seed}: trained alone it is the same to the bit as in {file}")
@@ -129,7 +130,9 @@ def write(folder: Path, record: dict[str, Any], replicas: Sequence[Replica]) -> 
     table = pd.concat(histories, ignore_index=True)
     files.write_parquet(folder / "history.parquet", table[["task", "seed", "epoch", *METRICS]])
     with files.replacing(folder / "weights.safetensors") as temporary:
-        save_file({f"{r.task}/{r.seed}/{name}": value for r in replicas for name, value in r.weights.items()}, temporary)
+        save_file(
+            {f"{r.task}/{r.seed}/{name}": value for r in replicas for name, value in r.weights.items()}, temporary
+        )
     outcomes = [
         {
             "task": replica.task,

@@ -12,7 +12,9 @@ from stages.networks.layers import Activation, Conv2d, Flatten, Linear, MaxPool,
 from stages.networks.network import Network
 
 
-def build(architecture: Architecture, replicas: int, shape: tuple[int, ...], classes: int, device: torch.device) -> Network:
+def build(
+    architecture: Architecture, replicas: int, shape: tuple[int, ...], classes: int, device: torch.device
+) -> Network:
     """Images of at least 2 ** (number of convolutions) pixels a side."""
     channels, height, width = shape
     layers: dict[str, nn.Module] = {"input": Place("input", channels)}

@@ -115,7 +115,7 @@ class BatchNorm(nn.Module):
 
 
 class LayerNorm(nn.Module):
-    """R layer normalizations over the units or channels of (R, N, units, ...), example by example and place by place."""
+    """R layer normalizations over the units or channels of (R, N, units, ...), for each example and place alone."""
 
     def __init__(self, replicas: int, units: int, device: torch.device):
         super().__init__()

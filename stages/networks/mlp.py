@@ -13,7 +13,9 @@ from stages.networks.layers import Activation, Flatten, Linear, Place
 from stages.networks.network import Network
 
 
-def build(architecture: Architecture, replicas: int, shape: tuple[int, ...], classes: int, device: torch.device) -> Network:
+def build(
+    architecture: Architecture, replicas: int, shape: tuple[int, ...], classes: int, device: torch.device
+) -> Network:
     """Each hidden layer is linear, then what methods hang there, then the activation."""
     layers: dict[str, nn.Module] = {"input": Place("input", shape[0]), "flatten": Flatten()}
     sizes = [math.prod(shape), *architecture.hidden]

@@ -14,9 +14,7 @@ from stages.streams import Streams
 class Network(nn.Module):
     """A stack of R networks: ``train()`` and ``eval()`` as everywhere in torch."""
 
-    def __init__(
-        self, replicas: int, layers: Mapping[str, nn.Module], dropout: Sequence[float], device: torch.device
-    ):
+    def __init__(self, replicas: int, layers: Mapping[str, nn.Module], dropout: Sequence[float], device: torch.device):
         """``dropout`` are the network's own probabilities, place by place; the method of that name replaces them."""
         super().__init__()
         self.replicas, self.device = replicas, device

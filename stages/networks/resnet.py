@@ -13,7 +13,9 @@ from stages.networks.layers import Activation, Conv2d, GlobalMeanPool, Linear, P
 from stages.networks.network import Network
 
 
-def build(architecture: Architecture, replicas: int, shape: tuple[int, ...], classes: int, device: torch.device) -> Network:
+def build(
+    architecture: Architecture, replicas: int, shape: tuple[int, ...], classes: int, device: torch.device
+) -> Network:
     """A convolution, a residual block for each further number of channels (half the size where they grow), a mean over
     all places and a linear layer."""
 

@@ -14,9 +14,10 @@ def find() -> dict[str, type[Regularizer]]:
     for module in pkgutil.iter_modules(__path__):
         for value in vars(importlib.import_module(f"{__name__}.{module.name}")).values():
             # A base class that methods share has no key of its own, nor has a class that is imported here one more.
-            if isinstance(value, type) and issubclass(value, Regularizer) and "key" in vars(value):
-                if found.setdefault(value.key, value) is not value:
-                    raise TypeError(f"{value} and {found[value.key]} have the key {value.key!r}")
+            if not (isinstance(value, type) and issubclass(value, Regularizer) and "key" in vars(value)):
+                continue
+            if found.setdefault(value.key, value) is not value:
+                raise TypeError(f"{value} and {found[value.key]} have the key {value.key!r}")
     return found
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from stages.regularizers.base import Group, Regularizer, Search, Work
 
+
 class WeightDecayWork(Work):
     def groups(self, groups: list[Group]) -> list[Group]:
         return [replace(group, weight_decay=self.each("strength")) for group in groups]

@@ -64,7 +64,12 @@ class Replica:
 
 
 def train_all(
-    title: str, units: Sequence[Unit], material: Material, device: torch.device, store: Path, conditions: Mapping[str, Any]
+    title: str,
+    units: Sequence[Unit],
+    material: Material,
+    device: torch.device,
+    store: Path,
+    conditions: Mapping[str, Any],
 ) -> list[Replica]:
     """Train replicas, and give them in the order of `units`.
 
@@ -99,8 +104,8 @@ def address(unit: Unit, material: Material, conditions: Mapping[str, Any]) -> st
     record = {"parameters": unit.parameters, "seed": unit.seed, "classes": len(material.classes), **conditions}
     digest = sha256(json.dumps(record, sort_keys=True).encode())
     for indices in (split.train, split.val):
-        digest.update(np.ascontiguousarray(material.images[indices]))
-        digest.update(np.ascontiguousarray(task.labels[indices]))
+        digest.update(material.images[indices].tobytes())
+        digest.update(task.labels[indices].tobytes())
     return digest.hexdigest()[:32]
 
 

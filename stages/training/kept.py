@@ -1,4 +1,4 @@
-"""Finished stacks on disk, from which a run that was interrupted goes on: each is whole, with a checksum, or not there.
+"""Finished work on disk, from which a run that was interrupted goes on: each file is whole, with a checksum, or absent.
 
 A rename survives a killed process. After a power cut, or on a bad disk, a file may be empty or have a bit turned.
 """
@@ -6,6 +6,7 @@ A rename survives a killed process. After a power cut, or on a bad disk, a file 
 from __future__ import annotations
 
 import shutil
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def kept(path: Path) -> dict[str, Tensor] | None:
         content = path.read_bytes()
         checksum, payload = content[:CHECKSUM], content[CHECKSUM:]
         if sha256(payload).digest() == checksum:
+            path.touch()  # what is in use is not old
             return _read(payload)
         path.unlink()
     elif path.is_dir():
@@ -40,6 +42,13 @@ def kept(path: Path) -> dict[str, Tensor] | None:
         return None
     print(f"{path} was damaged and is deleted; what it held is trained again", flush=True)
     return None
+
+
+def forget(folder: Path, days: float = 30) -> None:
+    """Delete the files in a folder that have not been used for so long."""
+    for path in folder.glob("*"):
+        if path.is_file() and time.time() - path.stat().st_mtime > days * 86400:
+            path.unlink(missing_ok=True)
 
 
 def _read(payload: bytes) -> dict[str, Tensor]:

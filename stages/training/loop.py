@@ -57,10 +57,7 @@ def train(
     """
     device, settings = training.images.device, jobs[0].settings
     streams = Streams([job.seed for job in jobs], device)
-    network = NETWORKS[settings.network].stack(len(jobs), tuple(training.images.shape[2:]), classes, device)
-    works = start(jobs, device)
-    for work in works:
-        work.build(network)
+    network, works = build(jobs, tuple(training.images.shape[2:]), classes, device)
     network.draw(streams)
     optimizer = make_optimizer(jobs, works, list(network.parameters()))
     targets = F.one_hot(training.labels, classes).float()
@@ -97,10 +94,17 @@ def train(
     return Trained(network, history, initial_norms)
 
 
-def start(jobs: Sequence[Job], device: torch.device) -> list[Work]:
-    """The methods of a stack at work, in the order in which they act."""
+def build(
+    jobs: Sequence[Job], image_shape: tuple[int, ...], classes: int, device: torch.device
+) -> tuple[Network, list[Work]]:
+    """The network of a stack for images (C, H, W), its weights not yet drawn, and the methods at work on it, in the
+    order in which they act."""
+    network = NETWORKS[jobs[0].settings.network].stack(len(jobs), image_shape, classes, device)
     works = [specs[0].work(specs, device) for specs in zip(*(job.methods for job in jobs), strict=True)]
-    return sorted(works, key=lambda work: (ORDER.index(work.specs[0].acts_on), work.specs[0].key))
+    works.sort(key=lambda work: (ORDER.index(work.specs[0].acts_on), work.specs[0].key))
+    for work in works:
+        work.build(network)
+    return network, works
 
 
 def make_optimizer(jobs: Sequence[Job], works: Sequence[Work], parameters: list[Tensor]) -> Optimizer:
