@@ -83,9 +83,9 @@ def unfinished(curve: pd.DataFrame, variant: config.Variant, rule: config.Evalua
     False for one that stopped before by itself.
     """
     curve = curve.sort_values("epoch")
-    cut_off = len(curve) == variant.training.epochs + 1
-    misses = curve["train_accuracy"].iloc[-1] < 1
-    return bool(cut_off and misses and still_falling(curve["train_loss"].to_numpy(), rule.unfinished_percent))
+    epochs, losses = curve["epoch"].to_numpy(), curve["train_loss"].to_numpy()
+    cut_off, misses = epochs[-1] == variant.training.epochs, curve["train_accuracy"].iloc[-1] < 1
+    return bool(cut_off and misses and still_falling(epochs, losses, rule.unfinished_percent))
 
 
 def restore(variant: config.Variant, state: dict[str, Tensor], pool: Pool) -> Network:

@@ -104,14 +104,17 @@ def verdict_of(verdicts: Collection[Verdict], rule: Literal["all", "any"]) -> Ve
     return "fails" if most(each == "fails" for each in verdicts) else "undecided"
 
 
-def still_falling(losses: np.ndarray, percent: float) -> bool:
-    """Whether a loss, at epochs 0, 1, ... (n,), has not come to rest.
+def still_falling(epochs: np.ndarray, losses: np.ndarray, percent: float) -> bool:
+    """Whether a loss (n,), measured after so many epochs (n,) in their order, has not come to rest.
 
     It has not if its mean over the last tenth of the epochs is lower than that over the tenth before by more than
     ``percent`` of the latter.
     """
-    tenth = max(1, (len(losses) - 1) // 10)
-    before, after = np.mean(losses[-2 * tenth : -tenth]), np.mean(losses[-tenth:])
+    late = epochs > 0.9 * epochs[-1]
+    early = ~late & (epochs > 0.8 * epochs[-1])
+    if not early.any():  # of a few epochs: the one before
+        early = np.arange(len(epochs)) == np.flatnonzero(~late)[-1]
+    before, after = np.mean(losses[early]), np.mean(losses[late])
     return bool(before - after > percent / 100 * before)
 
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from stages.config import Training
-from stages.models import NETWORKS
+from stages.networks import NETWORKS
 from tests.training.conftest import METHODS, Methods, Settings, run
 
 
 @pytest.mark.parametrize("methods", METHODS, ids=lambda m: "+".join(m) or "none")
 @pytest.mark.parametrize("batch_size", [24, 7])
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 def test_a_replica_ends_the_same_alone_and_in_a_stack(
     settings: Settings, methods: Methods, batch_size: int, optimizer: str
 ) -> None:
@@ -32,6 +32,6 @@ def check(chosen: Training, methods: Methods, n: int = 24) -> None:
         fewer = run(chosen, seeds=seeds, n=n, **methods)
         for name, value in fewer.network.state_dict().items():
             assert torch.equal(value[-1], together.network.state_dict()[name][3]), name
-        rows = int(fewer.history.measured[-1])
-        assert rows == int(together.history.measured[3])
+        rows = int(fewer.history.rows[-1])
+        assert rows == int(together.history.rows[3])
         assert torch.equal(fewer.history.values[:rows, :, -1], together.history.values[:rows, :, 3])

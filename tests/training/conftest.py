@@ -12,7 +12,7 @@ from stages import config
 from stages.config import Training
 from stages.regularizers import REGULARIZERS, Regularizer
 from stages.training.examples import Examples
-from stages.training.loop import Trained, train
+from stages.training.loop import Job, Trained, train
 
 CLASSES = 3
 SHAPE = (1, 4, 4)
@@ -66,4 +66,5 @@ def run(settings: Training, seeds: Sequence[int] = (0,), n: int = 24, **methods:
     """Train a stack, replica s on images of its own."""
     training = stacked([examples(seed, n) for seed in seeds])
     validation = stacked([examples(1000 + seed, 30) for seed in seeds])
-    return train(settings, regularizers(**methods), training, validation, CLASSES, seeds)
+    specs = tuple(regularizers(**methods))
+    return train([Job(settings, specs, seed) for seed in seeds], training, validation, CLASSES)
