@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import platform
-import shutil
 import sys
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +15,12 @@ from safetensors.torch import save_file
 from stages import config, files
 from stages.datasets.arrays import POOL, SPLITS, read_pool, read_splits
 from stages.errors import UserError, stage
+from stages.training import jobs
 from stages.training.device import device_name, find_device
 from stages.training.history import METRICS
 from stages.training.replicas import Material, Replica, train_variant
 
 RUNS = Path("data/runs")
-KEPT = Path(".cache/train")
-"""Finished stacks of unfinished variants. DVC, which deletes a stage's outputs before it runs, does not know of it."""
 
 
 @stage
@@ -35,7 +30,6 @@ def main() -> None:
         raise UserError(f"usage: python -m stages.train VARIANT; there are {', '.join(params.variants)}")
     variant = params.variant(sys.argv[1])
     device = find_device(variant.training.device)
-    pipeline = os.getppid()
     code = map(Path, ("stages/training", "stages/regularizers", "stages/models.py", "stages/rng.py"))
     pool, splits = read_pool(), read_splits()
     record = {
@@ -45,31 +39,17 @@ def main() -> None:
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
         "sha256": {"code": files.sha256(*code), "data": files.sha256(POOL, SPLITS)},
     }
-    key = sha256(json.dumps(record).encode()).hexdigest()[:16]
-    folder = RUNS / variant.name
-    # A training outlives a killed `dvc repro`.
-    with files.alone(KEPT / f"{variant.name}.lock", f"{variant.name}: another process is training it") as waited:
-        if waited and finished(folder, record):
-            print(f"{variant.name}: the training that was under way has finished it")
-            return
+    with jobs.job(f"train/{variant.name}") as parts:
         material = Material(
             pool.images,
             pool.labels,
             len(pool.classes),
             {seed: (split.train, split.val) for seed, split in splits.items()},
         )
-        replicas = train_variant(variant, material, device, KEPT / variant.name / key)
-        write(folder, record, replicas)
-        if os.getppid() == pipeline:  # else `dvc repro` was killed and will not know of this outcome
-            shutil.rmtree(KEPT / variant.name)
+        replicas = train_variant(variant, material, device, parts / jobs.key(record))
+        write(RUNS / variant.name, record, replicas)
     diverged = sum(replica.diverged for replica in replicas)
     print(f"{variant.name}: {len(replicas)} replicas on {record['device']}" + f", {diverged} diverged" * bool(diverged))
-
-
-def finished(folder: Path, record: dict[str, Any]) -> bool:
-    """True if the folder holds the whole outcome of this very training."""
-    file = folder / "run.json"
-    return file.exists() and record.items() <= json.loads(file.read_text(encoding="utf-8")).items()
 
 
 def write(folder: Path, record: dict[str, Any], replicas: list[Replica]) -> None:
