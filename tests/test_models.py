@@ -16,7 +16,7 @@ from stages.training.streams import Streams
 
 CPU = torch.device("cpu")
 SEED = 2021
-"""The seed notebook's."""
+"""The course notebook's."""
 
 
 class FromGlobalSeed(Streams):

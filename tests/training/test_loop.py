@@ -1,4 +1,4 @@
-"""The training loop, held to plain PyTorch, to identities and to the worked example of the seed documents."""
+"""The training loop, held to plain PyTorch, to identities and to the worked example of a document."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_adamw_decouples_the_decay(settings: Settings) -> None:
 
 
 def test_the_worked_example_of_weight_decay(settings: Settings) -> None:
-    """Seed document 002: w = b = 1, gradients -32 and -10, lr 0.1, decay 1 give 4.1000 and 1.9000."""
+    """Document 002: w = b = 1, gradients -32 and -10, lr 0.1, decay 1 give 4.1000 and 1.9000."""
     w, b = nn.Parameter(torch.ones(1, 1)), nn.Parameter(torch.ones(1, 1))
     chosen = settings(lr=0.1, momentum=0.0)
     optimizer = make_optimizer(chosen, regularizers(weight_decay={"strength": 1.0}), [w, b])

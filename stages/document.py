@@ -1,0 +1,31 @@
+"""Stage ``document``: a document's experiment, reproduced and then done fairly, into ``data/documents/<name>/``."""
+
+from __future__ import annotations
+
+import sys
+
+from stages import config, documents
+from stages.documents import outcome
+from stages.documents.base import ExperimentContext
+from stages.errors import UserError, stage
+from stages.training.device import find_device
+from stages.training.jobs import job
+
+
+@stage
+def main() -> None:
+    params = config.load()
+    settings = documents.settings(params)
+    if len(sys.argv) != 2 or sys.argv[1] not in settings:
+        raise UserError(f"usage: python -m stages.document NAME; params.yaml names {', '.join(settings)}")
+    name = sys.argv[1]
+    find_device("cpu")  # one thread per operation, and deterministic
+    with job(f"document/{name}") as parts:
+        run = documents.module(name, documents.DOCUMENTS[name].experiment).run
+        result = run(settings[name], ExperimentContext(params.training.device, parts))
+        outcome.write(result, documents.FOLDER / name)
+    print(f"{name}: {result.data.title}; {result.reproduced}")
+
+
+if __name__ == "__main__":
+    main()
