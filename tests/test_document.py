@@ -74,13 +74,14 @@ def test_what_was_kept_stays_when_it_fails(project: Path, monkeypatch: pytest.Mo
 
 
 def test_what_was_kept_stays_when_the_pipeline_is_gone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    another = os.getppid() + 1
     kept = jobs.CACHE / "document/decay_scaling"
     outcomes = pd.DataFrame([{"case": "a", "seed": 0, "metric": "m", "value": 1.0}])
 
     def run(settings: object, context: ExperimentContext) -> ExperimentOutcome:
         assert context.parts == kept
         kept.mkdir(parents=True)
-        monkeypatch.setattr(os, "getppid", lambda: 1)
+        monkeypatch.setattr(os, "getppid", lambda: another)
         return ExperimentOutcome(DataNote("Noise", False, ""), {}, outcomes)
 
     monkeypatch.setattr(experiment, "run", run)

@@ -45,9 +45,10 @@ def test_parts_stay_when_it_fails(error: type[BaseException]) -> None:
 
 
 def test_parts_stay_when_the_pipeline_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    another = os.getppid() + 1
     with jobs.job("train/l1") as parts:
         parts.mkdir(parents=True)
-        monkeypatch.setattr(os, "getppid", lambda: 1)
+        monkeypatch.setattr(os, "getppid", lambda: another)
     assert parts.exists()
 
 

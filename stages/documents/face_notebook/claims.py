@@ -1,4 +1,4 @@
-"""What document 001 claims, which the benchmark of the variants tests, but for one."""
+"""What document 001 claims. The benchmark of the variants tests nearly all of it."""
 
 from __future__ import annotations
 
