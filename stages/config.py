@@ -110,47 +110,6 @@ class Evaluation(Section):
     unfinished_percent: Positive
 
 
-class ToyDropout(Section):
-    seeds: Annotated[int, Field(ge=2)]
-    steps: Annotated[int, Field(ge=500, multiple_of=500)]
-
-
-class LogisticDecay(Section):
-    data: Literal["generated", "published"]
-    url: Address
-
-
-class DecayScaling(Section):
-    epochs: Annotated[int, Field(ge=2)]
-    """The first step, from zero, decays nothing."""
-
-
-class MnistMlp(Section):
-    data: Literal["digits", "mnist"]
-    url: Address
-    seeds: Annotated[int, Field(ge=2)]
-    epochs: Count
-
-
-class LinearDecay(Section):
-    seeds: Annotated[int, Field(ge=2)]
-
-
-class Studies(Section):
-    """The seed documents' experiments; one that is left out is not run."""
-
-    toy_dropout: ToyDropout | None = None
-    logistic_decay: LogisticDecay | None = None
-    decay_scaling: DecayScaling | None = None
-    mnist_mlp: MnistMlp | None = None
-    linear_decay: LinearDecay | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """Those that are run."""
-        return [name for name in type(self).model_fields if getattr(self, name) is not None]
-
-
 class Claims(Section):
     """The smallest effects that matter, by unit, and what counts as rounding."""
 
@@ -166,7 +125,7 @@ class File(Section):
     splits: Splits
     training: Training
     evaluation: Evaluation
-    studies: Studies
+    documents: dict[str, dict[str, Any] | None]
     claims: Claims
     variants: dict[str, dict[str, Any]]
 
@@ -193,7 +152,8 @@ class Params:
     splits: Splits
     training: Training
     evaluation: Evaluation
-    studies: Studies
+    documents: Mapping[str, Mapping[str, Any] | None]
+    """The sections of the documents' experiments as written: each document's folder checks its own."""
     claims: Claims
     variants: Mapping[str, Variant]
 
@@ -219,16 +179,12 @@ def load(path: Path = PARAMS) -> Params:
         raise UserError(f"{path} is not valid YAML in UTF-8: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold a mapping with the keys {', '.join(File.model_fields)}")
-    problems = [
-        f"studies.{name}: found nothing; allowed: its parameters, or delete the key, and the study is not run"
-        for name, body in _mapping(content.get("studies")).items()
-        if body is None and name in Studies.model_fields
-    ]
-    file = _check(File, content, (), problems)
+    problems: list[str] = []
+    file = check(File, content, (), problems)
     if file is None:
-        raise _refused(path, problems)
+        raise refused(path, problems)
     augmentation = {
-        source: _check(REGULARIZERS["augmentation"], values, ("data", "augmentation", source), problems)
+        source: check(REGULARIZERS["augmentation"], values, ("data", "augmentation", source), problems)
         for source, values in file.data.augmentation.items()
     }
     if missing := sorted(set(SOURCES) - set(augmentation)):
@@ -240,18 +196,16 @@ def load(path: Path = PARAMS) -> Params:
             f"data.folder.path: found {file.data.folder.path!r}; allowed: a folder of images that neither holds nor "
             f"lies in {' or '.join(map(str, MADE))}, which the stages write"
         )
-    if not file.studies.names:
-        problems.append(f"studies: names none; name one or more of {', '.join(Studies.model_fields)}")
     if BASELINE not in variants:
         problems.append(f"variants: {BASELINE!r} is missing; every other variant is compared with it")
     if problems:
-        raise _refused(path, problems)
+        raise refused(path, problems)
     return Params(
         file.data,
         file.splits,
         file.training,
         file.evaluation,
-        file.studies,
+        file.documents,
         file.claims,
         {name: variant for name, variant in variants.items() if variant},
     )
@@ -268,7 +222,7 @@ def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -
     device = shared.pop("device")
     # Keys and values are reported where the user wrote them, under the variant.
     resolved = {**shared, **overrides} if isinstance(overrides, dict) else overrides
-    learning = _check(Learning, resolved, (*where, "training"), problems)
+    learning = check(Learning, resolved, (*where, "training"), problems)
     regularizers = []
     for key, values in body.items():
         if key in ("about", "training"):
@@ -279,14 +233,18 @@ def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -
             continue
         if key == "augmentation" and isinstance(values, dict):
             values = {**file.data.augmentation.get(file.data.source, {}), **values}
-        regularizers.append(_check(REGULARIZERS[key], values, (*where, key), problems))
+        regularizers.append(check(REGULARIZERS[key], values, (*where, key), problems))
     if learning is None or None in regularizers:
         return None
     training = Training(**learning.model_dump(), device=device)
     return Variant(name, about, training, tuple(r for r in regularizers if r is not None))
 
 
-def _check(model: type[Model], values: Any, where: tuple[str | int, ...], problems: list[str]) -> Model | None:
+def check(model: type[Model], values: Any, where: tuple[str | int, ...], problems: list[str]) -> Model | None:
+    """The section at a path of keys as its model has it, or None if there are problems, which are added to the list.
+
+    Each names the key, the value found and what is allowed.
+    """
     if not isinstance(values, dict):
         problems.append(f"{_key(where)}: found {values!r}; allowed: a mapping of {', '.join(model.model_fields)}")
         return None
@@ -325,15 +283,12 @@ def _inner(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]
     return model
 
 
-def _mapping(value: Any) -> dict[Any, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _key(where: tuple[str | int, ...]) -> str:
     return ".".join(str(part) for part in where if part != "[key]")
 
 
-def _refused(path: Path, problems: list[str]) -> UserError:
+def refused(path: Path, problems: list[str]) -> UserError:
+    """The error that lists all problems of the file."""
     return UserError(f"{path} was refused:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 

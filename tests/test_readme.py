@@ -47,7 +47,7 @@ def test_the_targets_it_names_exist() -> None:
 
 def test_variables_and_keys_it_names_exist() -> None:
     params = loads_yaml((small.ROOT / "params.yaml").read_text())
-    for path in re.findall(r"`((?:data|splits|training|variants|evaluation|studies|claims)\.[a-z_.]+)`", README):
+    for path in re.findall(r"`((?:data|splits|training|variants|evaluation|documents|claims)\.[a-z_.]+)`", README):
         place = params
         for key in path.split("."):
             assert key in place, path

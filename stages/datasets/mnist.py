@@ -1,4 +1,4 @@
-"""MNIST in the three parts of seed document 003 and, where there is no network, scikit-learn's digits in its place."""
+"""MNIST in the three parts of document 003 and, where there is no network, scikit-learn's digits in its place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages import rng
-from stages.config import MnistMlp
 from stages.datasets import digits, transfer
 from stages.datasets.arrays import Labels
 from stages.datasets.sampling import draw
@@ -62,11 +61,11 @@ Examples = tuple[NDArray[np.float32], Labels]
 """Pixels (N, inputs) in [0, 1] and class indices (N,)."""
 
 
-def load(settings: MnistMlp, raw: Path) -> dict[str, Examples]:
-    """`train`, `validation` and `test` of the data that the settings name; MNIST is fetched unless `raw` has it."""
-    if settings.data == "digits":
+def load(data: str, url: str, raw: Path) -> dict[str, Examples]:
+    """`train`, `validation` and `test` of `digits` or `mnist`; MNIST is fetched from `url` unless `raw` has it."""
+    if data == "digits":
         return read_digits()
-    fetch(settings.url, raw)
+    fetch(url, raw)
     return read(raw)
 
 

@@ -1,4 +1,4 @@
-"""The pages of the report, from the results to the content of every file."""
+"""The pages of the benchmark, from the results to the content of every file."""
 
 from __future__ import annotations
 
@@ -6,36 +6,18 @@ import inspect
 import math
 import re
 import sys
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from stages.config import BASELINE
 from stages.regularizers.base import Regularizer
-from stages.reporting import claims, figures, images, site, tables
+from stages.reporting import figures, images, site, tables
 from stages.reporting.comparison import METRICS, Comparison, Estimate, compare
 from stages.reporting.figures import Figure
 from stages.reporting.results import LABEL_SETS, Results
-from stages.reporting.seeds import pages as seeds
-from stages.reporting.seeds.page import Page
-
-OWNED = (
-    "index.html",
-    "data.html",
-    "methods.html",
-    "claims.html",
-    "README.md",
-    ".nojekyll",
-    "assets",
-    "figures",
-    "seeds",
-    "tables",
-    "variants",
-)
-"""What the report stage writes in `reports/`, and nothing else does."""
 
 
 @dataclass(frozen=True)
@@ -66,27 +48,19 @@ class Finding:
         return sum(map(len, (self.better, self.worse, self.negligible, self.undecided, self.unfinished)))
 
 
-def build(results: Results, studied: Iterable[tuple[Path, Page]], ledger: claims.Ledger) -> dict[str, str | bytes]:
-    """All files of the site, by path: from the results of the benchmark, the pages on the seed documents' experiments
-    with the folders of their results, and the claims."""
+def build(results: Results, verdicts: Mapping[str, int], drawing: figures.Drawing) -> dict[str, str | bytes]:
+    """The pages of the benchmark with their tables, by path; their figures are drawn.
+
+    `verdicts` are how many claims got each verdict.
+    """
     comparison = compare(results.replicas, results.params)
     overview = [figures.differences(comparison), figures.memories(comparison)]
     own = {name: figures.of_variant(name, results) for name in results.params.variants}
-    judged = claims.figures(ledger.claims)
-    with figures.Drawing() as drawing:
-        drawing.add([*overview, *(figure for group in own.values() for figure in group), *judged])
-        of_seeds = {}
-        for folder, page in studied:
-            drawing.add(page.figures.values())
-            of_seeds[folder] = page
-        return {
-            **shared_pages(results, comparison, overview, claims.counts(ledger.claims)),
-            **variant_pages(results, comparison, own),
-            **claims.build(ledger, judged, shared_context(results)),
-            **seeds.build(of_seeds, claims.by_document(ledger.claims)),
-            **site.assets(),
-            **drawing.files(),
-        }
+    drawing.add([*overview, *(figure for group in own.values() for figure in group)])
+    return {
+        **shared_pages(results, comparison, overview, verdicts),
+        **variant_pages(results, comparison, own),
+    }
 
 
 def shared_pages(

@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from stages.config import Training
 from stages.networks import parameter_count
 from stages.regularizers import Regularizer
 from stages.tasks import Material
+from stages.training import kept
 from stages.training.examples import select
-from stages.training.kept import keep, kept
 from stages.training.loop import Job, train
 from stages.training.parallel import cores, in_threads
 
@@ -77,8 +76,8 @@ def train_all(
     seed, its images and labels, and `conditions` such as code and versions. It is not trained again while it is found
     there undamaged, whatever else trains with it. An interruption (Ctrl-C) stops every stack at its next epoch.
     """
-    files = {unit: store / f"{address(unit, material, conditions)}.replica" for unit in units}
-    found = {unit: tensors for unit, file in files.items() if (tensors := kept(file))}
+    files = {unit: store / f"{unit_address(unit, material, conditions)}.replica" for unit in units}
+    found = {unit: tensors for unit, file in files.items() if (tensors := kept.kept(file))}
     stacks = together([unit for unit in units if unit not in found], material, device)
 
     def run(stack: Sequence[Unit], check: Callable[[], None]) -> list[dict[str, Tensor]]:
@@ -87,7 +86,7 @@ def train_all(
             progress.advance(stack)
 
         finished = train_stack(stack, material, device, on_epoch)
-        outcome = [keep(files[unit], tensors) for unit, tensors in zip(stack, finished, strict=True)]
+        outcome = [kept.keep(files[unit], tensors) for unit, tensors in zip(stack, finished, strict=True)]
         progress.finish(stack)
         return outcome
 
@@ -97,16 +96,13 @@ def train_all(
     return [_replica(unit, found[unit]) for unit in units]
 
 
-def address(unit: Unit, material: Material, conditions: Mapping[str, Any]) -> str:
+def unit_address(unit: Unit, material: Material, conditions: Mapping[str, Any]) -> str:
     """A name for all that decides the outcome of a unit."""
     task = material.tasks[unit.task]
     split = task.splits[unit.seed]
     record = {"parameters": unit.parameters, "seed": unit.seed, "classes": len(material.classes), **conditions}
-    digest = sha256(json.dumps(record, sort_keys=True).encode())
-    for indices in (split.train, split.val):
-        digest.update(material.images[indices].tobytes())
-        digest.update(task.labels[indices].tobytes())
-    return digest.hexdigest()[:32]
+    arrays = [part[indices] for indices in (split.train, split.val) for part in (material.images, task.labels)]
+    return kept.address(record, *arrays)
 
 
 def together(units: Sequence[Unit], material: Material, device: torch.device) -> list[list[Unit]]:

@@ -5,11 +5,14 @@ A rename survives a killed process. After a power cut, or on a bad disk, a file 
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -44,9 +47,17 @@ def kept(path: Path) -> dict[str, Tensor] | None:
     return None
 
 
+def address(inputs: Any, *arrays: np.ndarray) -> str:
+    """A name for work that depends on these inputs alone, given as JSON and as arrays."""
+    digest = sha256(json.dumps(inputs, sort_keys=True).encode())
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:32]
+
+
 def forget(folder: Path, days: float = 30) -> None:
-    """Delete the files in a folder that have not been used for so long."""
-    for path in folder.glob("*"):
+    """Delete the files below a folder that have not been used for so long."""
+    for path in folder.rglob("*"):
         if path.is_file() and time.time() - path.stat().st_mtime > days * 86400:
             path.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""The yardstick: an epoch as the seed notebook does it, which decodes an image again whenever it is used."""
+"""The yardstick: an epoch as the course notebook does it, which decodes an image again whenever it is used."""
 
 from __future__ import annotations
 

@@ -12,9 +12,10 @@ import pandas as pd
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 from safetensors.numpy import save_file
 
-from stages import config
 from stages.datasets.arrays import Pool, write_pool
-from stages.studies import face_notebook, outcome, toy_dropout
+from stages.documents import outcome
+from stages.documents.base import ExperimentContext
+from stages.documents.face_notebook import ToyDropoutSettings, replay, toy_dropout
 
 ROOT = Path(__file__).parents[2]
 LABELS = ("clean", "partly_random", "random")
@@ -37,7 +38,7 @@ def write_results(root: Path) -> None:
     params = loads_yaml((ROOT / "params.yaml").read_text())
     params["splits"] = {"seeds": SEEDS, "train": 12, "val": 12}
     params["training"]["epochs"] = EPOCHS
-    params["studies"] = {"toy_dropout": {"seeds": 2, "steps": 500}}
+    params["documents"] = {"face_notebook": {"seeds": 2, "steps": 500}}
     params["variants"] = VARIANTS
     (root / "params.yaml").write_text(dumps_yaml(params))
     (root / "pyproject.toml").write_text('[project]\nname = "regularization-benchmark"\n')
@@ -145,17 +146,19 @@ def write_results(root: Path) -> None:
     table.to_parquet(data / "evaluation/runs.parquet", index=False)
     pd.DataFrame(confusion).to_parquet(data / "evaluation/confusion.parquet", index=False)
     pd.DataFrame(layers).to_parquet(data / "evaluation/layers.parquet", index=False)
-    write_seeds(root, images, clean)
+    write_documents(root, images, clean)
 
 
-def write_seeds(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """What the replay and a study write, of a few epochs."""
-    outcome.write(toy_dropout.run(config.ToyDropout(seeds=2, steps=500)), root / "data/studies/toy_dropout")
-    examples = face_notebook.Examples(images, labels)
-    short = {name: replace(one, epochs=3) for name, one in face_notebook.EXPERIMENTS.items()}
-    splits = dict.fromkeys(face_notebook.SPLITS, (examples, examples))
-    data = outcome.Data("Handwritten digits", False, HOSTILE)
-    outcome.write(face_notebook.run(splits, len(CLASSES), data, short), root / "data/replay")
+def write_documents(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """What the replay and a document's experiment write, of a few epochs."""
+    context = ExperimentContext("cpu", root / "keeps no parts")
+    toy = toy_dropout.run(ToyDropoutSettings(seeds=2, steps=500), context)
+    outcome.write(toy, root / "data/documents/face_notebook")
+    examples = replay.NotebookExamples(images, labels)
+    short = {name: replace(one, epochs=3) for name, one in replay.EXPERIMENTS.items()}
+    splits = dict.fromkeys(replay.SPLITS, (examples, examples))
+    data = outcome.DataNote("Handwritten digits", False, HOSTILE)
+    outcome.write(replay.run(splits, len(CLASSES), data, short), root / "data/replay")
     drawn = {name: {"train": [*range(20)], "val": [*range(20, 40)]} for name in splits}
     (root / "data/replay/splits.json").write_text(json.dumps(drawn))
 

@@ -111,7 +111,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_site_has_a_page_for_each_variant_and_no_other(documents: dict[str, Document]) -> None:
-    shared = ("index", "data", "methods", "claims", "seeds/index", "seeds/replay", "seeds/toy_dropout")
+    shared = ("index", "data", "methods", "claims", "documents/index", "documents/replay", "documents/toy_dropout")
     assert set(documents) == {f"{name}.html" for name in (*shared, *(f"variants/{name}" for name in VARIANTS))}
 
 
@@ -311,11 +311,11 @@ def test_prose_marks_code_and_addresses_only(text: str, html: str) -> None:
 def test_banner_says_which_data_this_is(documents: dict[str, Document]) -> None:
     for name, document in documents.items():
         text = " ".join(document.text.split())
-        if name == "seeds/replay.html":
+        if name == "documents/replay.html":
             assert "Handwritten digits, not the document’s data." in text
-        elif name == "seeds/toy_dropout.html":
+        elif name == "documents/toy_dropout.html":
             assert "10 generated points." in text
-        elif not name.startswith(("seeds/", "claims")):
+        elif not name.startswith(("documents/", "claims")):
             assert "Handwritten digits, not AFHQ." in text
 
 
