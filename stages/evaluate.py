@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from stages import config, files
-from stages.datasets.arrays import Pool, Split, read_pool, read_splits
+from stages import config, files, tasks
 from stages.datasets.test_set import HeldOut, read_test
 from stages.errors import stage
 from stages.models import NETWORKS, Network
 from stages.statistics import confusion_matrix, expected_calibration_error, macro_f1, still_falling
+from stages.tasks import Material, Task
 from stages.training.examples import select
 
 RUNS = Path("data/runs")
@@ -32,25 +32,25 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("error")
     files.keep_only(RUNS, params.variants)
-    pool, splits, test = read_pool(), read_splits(), read_test()
+    material, test = tasks.read(), read_test()
     runs, confusion, layers = [], [], []
     for variant in params.variants.values():
         folder = RUNS / variant.name
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         history = pd.read_parquet(folder / "history.parquet")
-        curves = dict(iter(history.groupby(["labels", "seed"])))
+        curves = dict(iter(history.groupby(["task", "seed"])))
         weights = load_file(folder / "weights.safetensors")
         for replica in record["replicas"]:
-            labels, seed = replica["labels"], replica["seed"]
-            prefix = f"{labels}/{seed}/"
+            task, seed = material.tasks[replica["task"]], replica["seed"]
+            prefix = f"{task.name}/{seed}/"
             state = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-            network = restore(variant, state, pool)
-            key = {"variant": variant.name, "labels": labels, "seed": seed}
-            curve = curves[labels, seed]
+            network = restore(variant, state, material)
+            key = {"variant": variant.name, "task": task.name, "seed": seed}
+            curve = curves[task.name, seed]
             measured, counts = on_test(network, test, params.evaluation.calibration_bins)
             attacked = accuracy_under_attack(network, test, params.evaluation.fgsm_epsilon)
             measured |= {"fgsm_accuracy": attacked, "fgsm_drop": measured["test_accuracy"] - attacked}
-            measured |= on_training(network, pool, splits[seed], labels)
+            measured |= on_training(network, material, task, seed)
             measured["generalization_gap"] = measured["train_accuracy"] - measured["test_accuracy"]
             fitted = curve.loc[curve["train_accuracy"] == 1, "epoch"]
             sizes = torch.cat([p.detach().abs().flatten() for p in network.parameters()])
@@ -87,10 +87,10 @@ def unfinished(curve: pd.DataFrame, variant: config.Variant, rule: config.Evalua
     return bool(cut_off and misses and still_falling(curve["train_loss"].to_numpy(), rule.unfinished_percent))
 
 
-def restore(variant: config.Variant, state: dict[str, Tensor], pool: Pool) -> Network:
+def restore(variant: config.Variant, state: dict[str, Tensor], material: Material) -> Network:
     """The trained network of one replica, as a stack of one, from its weights by parameter name."""
-    height, width, channels = pool.images.shape[1:]
-    network = NETWORKS[variant.training.network].stack(1, (channels, height, width), len(pool.classes), CPU)
+    height, width, channels = material.images.shape[1:]
+    network = NETWORKS[variant.training.network].stack(1, (channels, height, width), len(material.classes), CPU)
     for regularizer in variant.regularizers:
         regularizer.build(network)
     network.load_state_dict({name: value[None] for name, value in state.items()})
@@ -149,16 +149,16 @@ def fast_gradient_sign(network: Network, images: Tensor, labels: Tensor, step: f
     return (images + step * gradient.sign()).detach().clamp(-1, 1)
 
 
-def on_training(network: Network, pool: Pool, split: Split, labels: str) -> dict[str, Any]:
+def on_training(network: Network, material: Material, task: Task, seed: int) -> dict[str, Any]:
     """Fit of the labels trained on, and memory of the wrong ones among them.
 
     ``accuracy_on_wrong_given`` and ``accuracy_on_wrong_true`` are NaN where no training label is wrong.
     """
-    given, true = pool.labels[labels], pool.labels["clean"]
-    log_probabilities = predict(network, pool.images[split.train])
+    given, true, split = task.labels, material.true, task.splits[seed]
+    log_probabilities = predict(network, material.images[split.train])
     predicted = log_probabilities.argmax(1)
     wrong = given[split.train] != true[split.train]
-    validated = predict(network, pool.images[split.val]).argmax(1)
+    validated = predict(network, material.images[split.val]).argmax(1)
     return {
         "train_accuracy": float((predicted == given[split.train]).mean()),
         "train_loss": negative_log_likelihood(log_probabilities, given[split.train]),
@@ -191,7 +191,7 @@ def per_layer(network: Network, initial_norms: dict[str, float], near_zero: floa
 
 
 def summary(runs: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Means over seeds by variant and label set, for ``dvc metrics``; null where a metric is not defined."""
+    """Means over seeds by variant and task, for ``dvc metrics``; null where a metric is not defined."""
     reported = [
         "test_accuracy",
         "test_loss",
@@ -206,10 +206,10 @@ def summary(runs: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]
         "unfinished",
     ]
     result: dict[str, dict[str, dict[str, float | None]]] = {}
-    for (variant, labels), group in runs.groupby(["variant", "labels"], sort=False):
+    for (variant, task), group in runs.groupby(["variant", "task"], sort=False):
         means = {metric: float(group[metric].mean()) for metric in reported}
         rounded = {metric: round(mean, 6) if np.isfinite(mean) else None for metric, mean in means.items()}
-        result.setdefault(str(variant), {})[str(labels)] = rounded
+        result.setdefault(str(variant), {})[str(task)] = rounded
     return result
 
 

@@ -13,7 +13,6 @@ from stages import config, files
 from stages.datasets import image_folder
 from stages.datasets.card import title
 from stages.datasets.manifest import RAW, downloaded
-from stages.datasets.sources import SOURCES
 from stages.errors import stage
 from stages.studies import face_notebook, outcome
 from stages.training.device import find_device
@@ -23,10 +22,11 @@ FOLDER = Path("data/replay")
 
 @stage
 def main() -> None:
-    data = config.load().data
-    source, raw = SOURCES[data.source], RAW / data.source
-    manifest = downloaded(data.source, raw)
-    listings = image_folder.listings(source, data, raw)
+    params = config.load()
+    source = params.source
+    raw = RAW / source.name
+    manifest = downloaded(source.name, raw)
+    listings = image_folder.listings(source, params.data.label_noise.seed, raw)
 
     find_device("cpu")  # one thread per operation, and deterministic
 
@@ -35,7 +35,7 @@ def main() -> None:
     height, width, _ = clean.image_shape
     described = outcome.Data(
         title(source, manifest),
-        data.source == "afhq" and not manifest.from_mirror,
+        source.name == "afhq" and not manifest.from_mirror,
         f"{source.description} {sizes['clean']:,} images of {height}×{width} pixels outside the test set.",
     )
     if min(sizes.values()) < face_notebook.SMALLEST:  # the benchmark needs no more than `splits` says, and goes on

@@ -13,15 +13,11 @@ REPORTS = Path("reports")
 @stage
 def main() -> None:
     # Imported here because the processes that draw the charts import this module too, and need none of this.
-    import numpy as np
-
-    from stages.datasets.arrays import read_pool, read_splits
     from stages.reporting import claims, pages, results, site
     from stages.reporting.seeds import pages as seeds
 
-    params, pool, splits = config.load(), read_pool(), read_splits()
-    training = np.unique(np.concatenate([split.train for split in splits.values()]))
-    found = results.read(params, pool.images, pool.labels, pool.classes, training)
+    params = config.load()
+    found = results.read(params)
     studied = seeds.read(params.studies.names, results.DATA)
     ledger = claims.read(REPORTS / "claims.json")
     site.publish(pages.build(found, studied, ledger), REPORTS, pages.OWNED)

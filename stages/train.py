@@ -1,4 +1,4 @@
-"""Stage ``train``: one variant on every label set with every seed, into ``data/runs/<variant>/``."""
+"""Stage ``train``: one variant on every task with every seed, into ``data/runs/<variant>/``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from stages import config, files
-from stages.datasets.arrays import POOL, SPLITS, read_pool, read_splits
+from stages import config, files, tasks
 from stages.errors import UserError, stage
 from stages.training.device import device_name, find_device
 from stages.training.history import METRICS
-from stages.training.replicas import Material, Replica, train_variant
+from stages.training.replicas import Replica, train_variant
 
 RUNS = Path("data/runs")
 KEPT = Path(".cache/train")
@@ -37,13 +36,13 @@ def main() -> None:
     device = find_device(variant.training.device)
     pipeline = os.getppid()
     code = map(Path, ("stages/training", "stages/regularizers", "stages/models.py", "stages/rng.py"))
-    pool, splits = read_pool(), read_splits()
+    material = tasks.read()
     record = {
         "variant": variant.name,
         "parameters": variant.parameters(),
         "device": device_name(device),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "sha256": {"code": files.sha256(*code), "data": files.sha256(POOL, SPLITS)},
+        "sha256": {"code": files.sha256(*code), "data": files.sha256(tasks.POOL, tasks.SPLITS)},
     }
     key = sha256(json.dumps(record).encode()).hexdigest()[:16]
     folder = RUNS / variant.name
@@ -52,12 +51,6 @@ def main() -> None:
         if waited and finished(folder, record):
             print(f"{variant.name}: the training that was under way has finished it")
             return
-        material = Material(
-            pool.images,
-            pool.labels,
-            len(pool.classes),
-            {seed: (split.train, split.val) for seed, split in splits.items()},
-        )
         replicas = train_variant(variant, material, device, KEPT / variant.name / key)
         write(folder, record, replicas)
         if os.getppid() == pipeline:  # else `dvc repro` was killed and will not know of this outcome
@@ -76,18 +69,18 @@ def write(folder: Path, record: dict[str, Any], replicas: list[Replica]) -> None
     """Write the histories, the weights and, last, the record of all replicas."""
     histories = [
         pd.DataFrame(replica.history, columns=list(METRICS)).assign(
-            labels=replica.labels, seed=replica.seed, epoch=range(len(replica.history))
+            task=replica.task, seed=replica.seed, epoch=range(len(replica.history))
         )
         for replica in replicas
     ]
     table = pd.concat(histories, ignore_index=True)
-    files.write_parquet(folder / "history.parquet", table[["labels", "seed", "epoch", *METRICS]])
+    files.write_parquet(folder / "history.parquet", table[["task", "seed", "epoch", *METRICS]])
     with files.replacing(folder / "weights.safetensors") as temporary:
-        weights = {f"{r.labels}/{r.seed}/{name}": value for r in replicas for name, value in r.weights.items()}
+        weights = {f"{r.task}/{r.seed}/{name}": value for r in replicas for name, value in r.weights.items()}
         save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
     outcomes = [
         {
-            "labels": replica.labels,
+            "task": replica.task,
             "seed": replica.seed,
             "epochs": len(replica.history) - 1,
             "diverged": replica.diverged,

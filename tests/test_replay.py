@@ -14,7 +14,7 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from stages import download, replay
 from stages.config import PARAMS
-from stages.datasets import afhq
+from stages.datasets.sources import afhq
 from stages.reporting.seeds import replay as page_of_replay
 from stages.reporting.seeds.documents import DOCUMENTS
 from stages.reporting.seeds.page import render

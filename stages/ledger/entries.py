@@ -21,7 +21,6 @@ REGULARIZERS = (
 """The variants that add one method to the reference, or two penalties."""
 COCKTAIL = ("augmentation", "weight_decay", "dropout", "batch_norm", "label_smoothing", "early_stopping")
 """What the variant `everything` is mixed of."""
-LABELS = {"clean": "clean labels", "partly_random": "partly random labels", "random": "random labels"}
 UNTUNED = "Strengths are those of `params.yaml`, not tuned."
 UNFINISHED = "All variants have equally many epochs; one that slows learning down may not have come to its end in them."
 
@@ -42,9 +41,13 @@ EFFECTS_FIGURE = "claims.html#claims-points"
 MNIST_FIGURE = "seeds/mnist_mlp.html#mnist_mlp-accuracy"
 
 
-def measured(variant: str, labels: str = "clean", metric: str = "test_accuracy") -> Measure:
+def measured(variant: str, task: str = "clean", metric: str = "test_accuracy") -> Measure:
     """A metric of a variant of the benchmark."""
-    return Measure(((1.0, Outcome(EVALUATION, f"{variant}/{labels}", metric)),))
+    return Measure(((1.0, Outcome(EVALUATION, f"{variant}/{task}", metric)),))
+
+
+def named(task: str) -> str:
+    return f"{task.replace('_', ' ')} labels"
 
 
 def studied(study: str, case: str, metric: str) -> Measure:
@@ -52,10 +55,10 @@ def studied(study: str, case: str, metric: str) -> Measure:
     return Measure(((1.0, Outcome(study, case, metric)),))
 
 
-def beats(variant: str, other: str = BASELINE, labels: str = "clean", case: str = "") -> Points:
+def beats(variant: str, other: str = BASELINE, task: str = "clean", case: str = "") -> Points:
     """The one variant is said to be more accurate on the test set."""
-    text = f"test accuracy of `{variant}` minus that of `{other}`, {LABELS[labels]}"
-    difference = measured(variant, labels) - measured(other, labels)
+    text = f"test accuracy of `{variant}` minus that of `{other}`, {named(task)}"
+    difference = measured(variant, task) - measured(other, task)
     return Points(case or variant, text, difference, "greater", ACCURACY_FIGURE)
 
 
@@ -283,7 +286,7 @@ CLAIMS = (
         section="Tutorial 1 of the same day, early stopping",
         experiment="The benchmark: early stopping keeps the weights of that epoch, and starts from the same weights "
         "as the reference, which keeps the last. It may stop before the best epoch of the full run.",
-        parts=[beats("early_stopping", labels=labels, case=LABELS[labels]) for labels in ("clean", "partly_random")],
+        parts=[beats("early_stopping", task=task, case=named(task)) for task in ("clean", "partly_random")],
     ),
     Claim(
         id="dropout-helps",
@@ -310,7 +313,7 @@ CLAIMS = (
         document="001",
         section="Section 3: Data Augmentation",
         experiment="The benchmark on clean labels. Images are flipped where a flipped picture shows the same thing; "
-        f"digits are shifted instead (`data.augmentation` in `params.yaml`). {UNFINISHED}",
+        f"digits are shifted instead (the file of the source says how). {UNFINISHED}",
         parts=[beats("augmentation")],
     ),
     Claim(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class EarlyStopping(Regularizer):
     """Stops after more than ``patience`` epochs without a better validation accuracy; keeps the best epoch's weights.
 
-    Validation labels are those of the label set trained on, as a practitioner with noisy labels would have them.
+    Validation labels are those of the task, as a practitioner with noisy labels would have them.
     """
 
     title: ClassVar[str] = "Early stopping"

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from stages.config import BASELINE, Claims, Params
-from stages.reporting.results import LABEL_SETS
 from stages.statistics import Interval, direction, mean_interval, paired_interval
 
 Verdict = Literal["better", "worse", "larger", "smaller", "negligible", "undecided", "unfinished", "not compared"]
@@ -68,7 +67,7 @@ UNDEFINED = Interval(np.nan, np.nan, np.nan, 0)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric of one variant on one label set, in the unit of its pages."""
+    """A metric of one variant on one task, in the unit of its pages."""
 
     metric: Metric
     value: Interval
@@ -97,7 +96,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Estimates by variant, label set and metric; by variant and label set how many replicas there are, how many of
+    """Estimates by variant, task and metric; by variant and task how many replicas there are, how many of
     them diverged, and how many were still learning when their epochs were used up."""
 
     estimates: Mapping[tuple[str, str, str], Estimate]
@@ -112,13 +111,13 @@ class Comparison:
     def frame(self, metrics: Iterable[str]) -> pd.DataFrame:
         """The estimates as a tidy table, in the unit of the pages."""
         rows = []
-        for (variant, labels, key), estimate in self.estimates.items():
+        for (variant, task, key), estimate in self.estimates.items():
             if key in set(metrics):
                 difference = estimate.difference or UNDEFINED
                 rows.append(
                     {
                         "variant": variant,
-                        "labels": labels,
+                        "task": task,
                         "metric": key,
                         "unit": estimate.metric.unit,
                         "n": estimate.value.n,
@@ -137,15 +136,15 @@ class Comparison:
 
 
 def compare(replicas: pd.DataFrame, params: Params) -> Comparison:
-    """Estimate every metric of the variants from the replicas (one row per variant, labels, seed).
+    """Estimate every metric of the variants from the replicas (one row per variant, task, seed).
 
     Diverged replicas count like any other. Seeds for which a metric is not defined, or not finite, are left out of its
     estimate, and of the pairs.
     """
     variants, confidence = tuple(params.variants), params.evaluation.confidence
     groups: dict[tuple[str, str], pd.DataFrame] = {
-        (str(variant), str(labels)): group.set_index("seed")
-        for (variant, labels), group in replicas.groupby(["variant", "labels"])
+        (str(variant), str(task)): group.set_index("seed")
+        for (variant, task), group in replicas.groupby(["variant", "task"])
         if variant in params.variants
     }
     estimates, counts = {}, {}
@@ -153,10 +152,10 @@ def compare(replicas: pd.DataFrame, params: Params) -> Comparison:
         {key: int(group[kind].sum()) for key, group in groups.items()} for kind in ("diverged", "unfinished")
     )
     for variant in variants:
-        for labels in LABEL_SETS:
-            own = groups[variant, labels]
-            reference = groups[BASELINE, labels].reindex(own.index)
-            counts[variant, labels] = len(own)
+        for task in params.tasks:
+            own = groups[variant, task]
+            reference = groups[BASELINE, task].reindex(own.index)
+            counts[variant, task] = len(own)
             for metric in METRICS.values():
                 values, others = (
                     metric.scale * frame[metric.key].to_numpy(float, na_value=np.nan) for frame in (own, reference)
@@ -164,11 +163,11 @@ def compare(replicas: pd.DataFrame, params: Params) -> Comparison:
                 defined = np.isfinite(values)
                 paired = defined & np.isfinite(others)
                 compared = variant != BASELINE and paired.any()
-                estimates[variant, labels, metric.key] = Estimate(
+                estimates[variant, task, metric.key] = Estimate(
                     metric,
                     mean_interval(values[defined], confidence) if defined.any() else UNDEFINED,
                     paired_interval(values[paired], others[paired], confidence) if compared else None,
                     metric.smallest(params.claims, float(others[paired].mean())) if compared else np.nan,
-                    unfinished[variant, labels] + unfinished[BASELINE, labels] > 0,
+                    unfinished[variant, task] + unfinished[BASELINE, task] > 0,
                 )
     return Comparison(estimates, counts, diverged, unfinished, variants)

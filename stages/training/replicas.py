@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from stages.config import Variant
 from stages.models import parameter_count
+from stages.tasks import Material
 from stages.training.examples import select
 from stages.training.kept import keep, kept
 from stages.training.loop import train
@@ -28,20 +28,10 @@ CPU_STACK_PARAMETERS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Material:
-    """What a variant trains on: uint8 images (N, H, W, C), labels (N,) by label set, (train, val) indices by seed."""
-
-    images: np.ndarray
-    labels: Mapping[str, np.ndarray]
-    classes: int
-    splits: dict[int, tuple[np.ndarray, np.ndarray]]
-
-
-@dataclass(frozen=True)
 class Replica:
     """One finished replica: its history (epochs + 1, metrics) as far as it went, and its final state by name."""
 
-    labels: str
+    task: str
     seed: int
     history: np.ndarray
     diverged: bool
@@ -50,11 +40,11 @@ class Replica:
 
 
 Stack = tuple[tuple[str, int], ...]
-"""Replicas that train together, each named by its label set and seed."""
+"""Replicas that train together, each named by its task and seed."""
 
 
 def train_variant(variant: Variant, material: Material, device: torch.device, folder: Path) -> list[Replica]:
-    """Train a variant on every label set with every seed; the replicas come in the order label set, seed.
+    """Train a variant on every task with every seed; the replicas come in the order task, seed.
 
     A finished stack is kept in ``folder`` and not trained again when it is found there, undamaged. An interruption
     (Ctrl-C) stops every stack at its next epoch.
@@ -75,40 +65,44 @@ def train_variant(variant: Variant, material: Material, device: torch.device, fo
     with Progress(variant, stacks, missing) as progress:
         trained = in_threads(run, missing, None if device.type == "cpu" else 1)
     found |= zip(missing, trained, strict=True)
-    return [replica for stack in stacks for replica in _unstack(stack, found[stack])]
+    replicas = {(r.task, r.seed): r for stack in stacks for r in _unstack(stack, found[stack])}
+    return [replicas[name, seed] for name, task in material.tasks.items() for seed in sorted(task.splits)]
 
 
 def plan(variant: Variant, material: Material, device: torch.device) -> list[Stack]:
     """All replicas of a variant in stacks.
 
-    On a GPU as many share one as fit in half of its memory. On a CPU small networks share one, for the overhead of
-    operations would take most of their time; large ones gain little. Neither free memory nor the number of cores
-    counts, for what shares a stack decides the last bits of a result.
+    Those of a stack have equally many training images. On a GPU as many share one as fit in half of its memory. On a
+    CPU small networks share one, for the overhead of operations would take most of their time; large ones gain little.
+    Neither free memory nor the number of cores counts, for what shares a stack decides the last bits of a result.
     """
-    replicas = list(product(material.labels, sorted(material.splits)))
     height, width, channels = material.images.shape[1:]
-    parameters = parameter_count(variant.training.network, (channels, height, width), material.classes)
+    parameters = parameter_count(variant.training.network, (channels, height, width), len(material.classes))
+    groups: dict[int, list[tuple[str, int]]] = {}
+    for name, task in material.tasks.items():
+        for seed in sorted(task.splits):
+            groups.setdefault(len(task.splits[seed].train), []).append((name, seed))
     size = max(1, min(CPU_STACK, CPU_STACK_PARAMETERS // parameters))
     if device.type == "cuda":
-        images = sum(map(len, next(iter(material.splits.values()))))
+        images = max(groups) + len(next(iter(material.tasks.values())).splits[0].val)
         # In bytes: each image a few times over, the weights with gradient, momentum and copies.
         needed = 4 * (4 * images * height * width * channels + 8 * parameters)
         size = max(1, int(torch.cuda.get_device_properties(device).total_memory / 2 / needed))
-    return [tuple(replicas[i : i + size]) for i in range(0, len(replicas), size)]
+    return [tuple(group[i : i + size]) for group in groups.values() for i in range(0, len(group), size)]
 
 
 def train_stack(
     variant: Variant, material: Material, stack: Stack, device: torch.device, on_epoch: Callable[[], None]
 ) -> dict[str, Tensor]:
     """Train one stack; the outcome as tensors with a leading dimension R, as they are kept on disk."""
-    labels = [material.labels[name] for name, _ in stack]
-    train_indices, val_indices = zip(*(material.splits[seed] for _, seed in stack), strict=True)
+    labels = [material.tasks[name].labels for name, _ in stack]
+    splits = [material.tasks[name].splits[seed] for name, seed in stack]
     trained = train(
         variant.training,
         variant.regularizers,
-        select(material.images, labels, train_indices, device),
-        select(material.images, labels, val_indices, device),
-        material.classes,
+        select(material.images, labels, [split.train for split in splits], device),
+        select(material.images, labels, [split.val for split in splits], device),
+        len(material.classes),
         [seed for _, seed in stack],
         on_epoch,
     )
@@ -127,9 +121,9 @@ def _unstack(stack: Stack, tensors: dict[str, Tensor]) -> Iterator[Replica]:
     def within(group: str) -> dict[str, Tensor]:
         return {name.partition("/")[2]: value for name, value in tensors.items() if name.startswith(group)}
 
-    for r, (labels, seed) in enumerate(stack):
+    for r, (task, seed) in enumerate(stack):
         yield Replica(
-            labels,
+            task,
             seed,
             tensors["history"][r, : int(tensors["measured"][r])].numpy(),
             bool(tensors["diverged"][r]),
@@ -139,16 +133,16 @@ def _unstack(stack: Stack, tensors: dict[str, Tensor]) -> Iterator[Replica]:
 
 
 def _file(folder: Path, stack: Stack) -> Path:
-    return folder / ("-".join(f"{labels}{seed}" for labels, seed in (stack[0], stack[-1])) + ".stack")
+    return folder / ("-".join(f"{task}{seed}" for task, seed in (stack[0], stack[-1])) + ".stack")
 
 
 class Progress:
-    """A bar over the epochs of all replicas: the variant, the seeds done of each label set, the time left."""
+    """A bar over the epochs of all replicas: the variant, the seeds done of each task, the time left."""
 
     def __init__(self, variant: Variant, stacks: list[Stack], missing: list[Stack]):
         self.variant = variant
-        self.seeds = Counter(labels for stack in stacks for labels, _ in stack)
-        self.done = self.seeds - Counter(labels for stack in missing for labels, _ in stack)
+        self.seeds = Counter(task for stack in stacks for task, _ in stack)
+        self.done = self.seeds - Counter(task for stack in missing for task, _ in stack)
         self.epochs = dict.fromkeys(missing, 0)
         self.lock = threading.Lock()
         self.bar = tqdm(
@@ -174,10 +168,10 @@ class Progress:
 
     def finish(self, stack: Stack) -> None:
         with self.lock:
-            self.done.update(labels for labels, _ in stack)
+            self.done.update(task for task, _ in stack)
             self.bar.update(len(stack) * (self.variant.training.epochs + 1 - self.epochs[stack]))
             self._describe()
 
     def _describe(self) -> None:
-        parts = [f"{labels} {self.done[labels]}/{seeds}" for labels, seeds in self.seeds.items()]
+        parts = [f"{task} {self.done[task]}/{seeds}" for task, seeds in self.seeds.items()]
         self.bar.set_description(f"{self.variant.name}: {', '.join(parts)} seeds")

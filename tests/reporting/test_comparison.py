@@ -15,15 +15,16 @@ from stages.reporting.pages import finding
 from stages.reporting.tables import number
 
 SEEDS = 5
+TASKS = config.load().tasks
 
 
 def replicas(**changes: dict[str, list[float | None]]) -> pd.DataFrame:
-    """The reference and one variant on every label set; `changes` by metric and variant, the same on each label set."""
+    """The reference and one variant on every task; `changes` by metric and variant, the same on each task."""
     rows = []
     for variant in ("none", "other"):
-        for labels in ("clean", "partly_random", "random"):
+        for task in TASKS:
             for seed in range(SEEDS):
-                row = {"variant": variant, "labels": labels, "seed": seed, "diverged": variant == "other" and seed == 0}
+                row = {"variant": variant, "task": task, "seed": seed, "diverged": variant == "other" and seed == 0}
                 row |= {metric: float(seed) for metric in METRICS} | {"unfinished": False}
                 row |= {metric: values[variant][seed] for metric, values in changes.items() if variant in values}
                 rows.append(row)
@@ -96,12 +97,12 @@ def test_what_is_not_defined_is_left_out_of_the_mean_and_of_the_pairs() -> None:
 @pytest.mark.parametrize("variant", ["none", "other"])
 def test_one_replica_that_has_not_finished_takes_the_verdict_of_its_comparisons(variant: str) -> None:
     table = replicas(test_accuracy={"other": shifted(1)})
-    table.loc[(table["variant"] == variant) & (table["labels"] == "clean") & (table["seed"] == 3), "unfinished"] = True
+    table.loc[(table["variant"] == variant) & (table["task"] == "clean") & (table["seed"] == 3), "unfinished"] = True
     comparison = compared(table)
     assert comparison.unfinished[variant, "clean"] == 1
     assert {comparison["other", "clean", metric].verdict for metric in METRICS} == {"unfinished"}
     assert comparison["other", "random", "test_accuracy"].verdict == "better"
-    assert [name for name, _ in finding(comparison, "clean").unfinished] == ["other"]
+    assert [name for name, _ in finding(comparison, "clean", TASKS["clean"]).unfinished] == ["other"]
 
 
 def test_diverged_replicas_count() -> None:
@@ -111,17 +112,17 @@ def test_diverged_replicas_count() -> None:
 
 
 def test_finding_counts_every_variant_once() -> None:
-    found = finding(compared(replicas(test_accuracy={"other": shifted(-1)})), "clean")
+    found = finding(compared(replicas(test_accuracy={"other": shifted(-1)})), "clean", TASKS["clean"])
     assert ([name for name, _ in found.worse], found.better, found.undecided, found.total) == (["other"], [], [], 1)
 
 
 def test_a_curve_carries_the_last_finite_value_of_a_replica_that_stopped() -> None:
     parts = []
-    for labels in ("clean", "partly_random", "random"):
-        whole = pd.DataFrame({"labels": labels, "seed": 0, "epoch": range(5), "loss": [4.0, 3.0, 2.0, 1.0, 0.0]})
-        stopped = pd.DataFrame({"labels": labels, "seed": 1, "epoch": range(3), "loss": [6.0, 5.0, np.inf]})
+    for task in TASKS:
+        whole = pd.DataFrame({"task": task, "seed": 0, "epoch": range(5), "loss": [4.0, 3.0, 2.0, 1.0, 0.0]})
+        stopped = pd.DataFrame({"task": task, "seed": 1, "epoch": range(3), "loss": [6.0, 5.0, np.inf]})
         parts += [whole, stopped]
-    curve = spread(pd.concat(parts), "loss", np.array([0, 2, 4]), scale=10)
+    curve = spread(pd.concat(parts), "loss", TASKS, np.array([0, 2, 4]), scale=10)
     clean = curve[curve["panel"] == "Clean labels"]
     assert clean["epoch"].tolist() == [0, 2, 4]
     assert clean["low"].tolist() == [40, 20, 0]
