@@ -160,8 +160,11 @@ class Network(nn.Module):
             target[name].copy_(value.where(chosen.view(-1, *[1] * (value.dim() - 1)), target[name]))
 
     def norm(self) -> Tensor:
-        """The seeds' parameter norm (R,): square root of the sum of squares over all parameters."""
-        return norm(list(self.parameters()))
+        """The parameter norm (R,): square root of the sum of squares over weights and biases.
+
+        Scales and shifts of batch normalization are left out, or networks with and without could not be compared.
+        """
+        return norm([p for linear in self.linears for p in linear.parameters()])
 
     def layer_norms(self) -> dict[str, Tensor]:
         """The norm (R,) of the parameters of each layer, by the layer's name."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,8 @@ from sklearn.metrics import f1_score
 
 from stages import config, tasks
 from stages.datasets.test_set import read_test
-from stages.evaluate import fast_gradient_sign, negative_log_likelihood, unfinished
+from stages.evaluate import fast_gradient_sign
+from stages.metrics import METRICS
 from stages.models import Network
 from tests import small
 
@@ -74,7 +76,9 @@ def test_figures_follow_from_the_weights(project: Path, runs: pd.DataFrame, vari
         assert row["test_loss"] == pytest.approx(F.cross_entropy(out, torch.from_numpy(test.labels)).item(), rel=1e-4)
         assert row["macro_f1"] == pytest.approx(f1_score(test.labels, guess, average="macro"))
         assert row["train_accuracy"] == pytest.approx((fitted == given).mean())
-        assert row["generalization_gap"] == pytest.approx(row["train_accuracy"] - row["test_accuracy"])
+        assert row["train_accuracy_clean"] == pytest.approx((fitted == true).mean())
+        assert row["generalization_gap"] == pytest.approx((fitted == true).mean() - (guess == test.labels).mean())
+        assert np.isnan(row["normalization_norm"])
         wrong = given != true
         assert wrong.any() == (task != "clean")
         if wrong.any():
@@ -106,11 +110,11 @@ def test_it_agrees_with_what_training_measured(project: Path, runs: pd.DataFrame
     ],
 )
 def test_a_replica_is_unfinished_if_it_was_still_learning(losses: list[float], fitted: float, expected: bool) -> None:
-    params = config.load()
-    variant = params.variants["none"]
-    short = replace(variant, training=variant.training.model_copy(update={"epochs": 2}))
     curve = pd.DataFrame({"epoch": range(len(losses)), "train_loss": losses, "train_accuracy": fitted})
-    assert unfinished(curve.sample(frac=1, random_state=1), short, params.evaluation) == expected
+    seen: Any = SimpleNamespace(
+        curve=curve.sample(frac=1, random_state=1), planned=2, settings=config.load().evaluation
+    )
+    assert METRICS["unfinished"].compute(seen) == expected
 
 
 def test_early_stopping_is_measured_at_its_best_epoch(project: Path, runs: pd.DataFrame) -> None:
@@ -126,10 +130,24 @@ def test_confusion_counts_and_layers_add_up(project: Path, runs: pd.DataFrame) -
     hits = confusion[confusion["true"] == confusion["predicted"]].groupby(key, sort=False)["count"].sum()
     assert np.allclose(hits / totals, runs["test_accuracy"])
     layers = pd.read_parquet(project / "data/evaluation/layers.parquet")
-    for column, total in (("norm", "param_norm"), ("initial_norm", "initial_norm")):
-        squares = (layers[column] ** 2).groupby([layers[k] for k in key], sort=False).sum()
-        assert np.allclose(squares**0.5, runs[total], rtol=1e-5)
+    linear = layers["layer"].str.startswith("fc")
+    for column, total, own in (
+        ("norm", "param_norm", layers[linear]),
+        ("initial_norm", "initial_norm", layers[linear]),
+        ("norm", "normalization_norm", layers[~linear]),
+    ):
+        squares = (own[column] ** 2).groupby([own[k] for k in key], sort=False).sum().reindex(runs.index)
+        assert np.allclose(squares**0.5, runs[total], rtol=1e-5, equal_nan=True)
+    assert runs["normalization_norm"].notna().groupby("variant").all().to_dict() == {
+        "none": False,
+        "l1": False,
+        "everything": True,
+    }
     assert layers["near_zero"].between(0, 1).all()
+
+
+def test_every_column_is_a_metric(runs: pd.DataFrame) -> None:
+    assert list(runs.columns) == list(METRICS)
 
 
 def test_metrics_are_the_means_over_seeds(project: Path, runs: pd.DataFrame) -> None:
@@ -138,6 +156,7 @@ def test_metrics_are_the_means_over_seeds(project: Path, runs: pd.DataFrame) -> 
     for (variant, task), mean in means.items():
         assert metrics[variant][task]["test_accuracy"] == pytest.approx(mean, abs=1e-6)
     assert metrics["none"]["clean"]["accuracy_on_wrong_given"] is None
+    assert list(metrics["none"]["clean"]) == list(METRICS)
 
 
 def linear_network(weight: list[list[float]], bias: list[float]) -> Network:
@@ -189,8 +208,3 @@ def test_an_attack_goes_up_the_gradient_of_the_loss(project: Path, runs: pd.Data
     assert row["fgsm_accuracy"] == pytest.approx(expected, abs=1.5 / len(labels))  # single precision, one tie at most
     assert row["fgsm_drop"] == pytest.approx(row["test_accuracy"] - row["fgsm_accuracy"])
     assert (runs["fgsm_drop"].groupby("variant").mean() > 0).all()
-
-
-def test_the_likelihood_of_knowing_nothing() -> None:
-    uniform = np.full((7, 10), -np.log(10))
-    assert negative_log_likelihood(uniform, np.arange(7)) == pytest.approx(np.log(10))

@@ -112,7 +112,8 @@ def test_norms_add_up() -> None:
     network.add_batch_norm(0.1)
     network.draw(Streams([3, 4], CPU))
     for r in range(2):
-        total = math.sqrt(sum(float(p[r].detach().double().square().sum()) for p in network.parameters()))
-        layers = math.sqrt(sum(float(norms[r]) ** 2 for norms in network.layer_norms().values()))
+        weights = [p for linear in network.linears for p in linear.parameters()]
+        total = math.sqrt(sum(float(p[r].detach().double().square().sum()) for p in weights))
+        layers = math.sqrt(sum(float(n[r]) ** 2 for name, n in network.layer_norms().items() if name.startswith("fc")))
         assert network.norm()[r].item() == pytest.approx(total, rel=1e-5)
         assert layers == pytest.approx(total, rel=1e-5)

@@ -4,63 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from stages.config import BASELINE, Claims, Params
-from stages.statistics import Interval, direction, mean_interval, paired_interval
-
-Verdict = Literal["better", "worse", "larger", "smaller", "negligible", "undecided", "unfinished", "not compared"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A column of `data/evaluation/runs.parquet` and how pages show it."""
-
-    key: str
-    title: str
-    unit: str = ""
-    """`%` for shares, which pages show times 100; their differences are in points."""
-    decimals: int = 1
-    better: Literal["high", "low"] | None = None
-    """Which direction is an improvement; None where neither is."""
-
-    @property
-    def scale(self) -> float:
-        return 100 if self.unit in ("%", "points") else 1
-
-    @property
-    def heading(self) -> str:
-        return f"{self.title} ({self.unit})" if self.unit else self.title
-
-    def smallest(self, claims: Claims, reference: float) -> float:
-        """From where on a difference matters, in the unit of the pages, given the mean of the reference."""
-        return claims.points if self.scale == 100 else claims.percent / 100 * abs(reference)
-
-
-METRICS = {
-    metric.key: metric
-    for metric in (
-        Metric("test_accuracy", "Test accuracy", "%", 1, "high"),
-        Metric("test_loss", "Test loss", "nats", 3, "low"),
-        Metric("expected_calibration_error", "Calibration error", "%", 1, "low"),
-        Metric("macro_f1", "Macro F1", "%", 1, "high"),
-        Metric("fgsm_accuracy", "Accuracy under FGSM", "%", 1, "high"),
-        Metric("train_accuracy", "Training accuracy", "%", 1),
-        Metric("train_loss", "Training loss", "nats", 3),
-        Metric("val_accuracy", "Validation accuracy", "%", 1),
-        Metric("generalization_gap", "Generalization gap", "points", 1),
-        Metric("accuracy_on_wrong_given", "Wrong labels learnt", "%", 1),
-        Metric("accuracy_on_wrong_true", "Wrong labels seen through", "%", 1),
-        Metric("epochs_to_fit", "Epochs to fit", "epochs", 0),
-        Metric("epochs", "Epochs trained", "epochs", 0),
-        Metric("param_norm", "Parameter norm", "", 2),
-        Metric("near_zero", "Weights near zero", "%", 1),
-    )
-}
-
+from stages.config import BASELINE, Params
+from stages.metrics import METRICS, Metric, Verdict
+from stages.statistics import Interval, mean_interval, paired_interval
 
 UNDEFINED = Interval(np.nan, np.nan, np.nan, 0)
 
@@ -80,18 +30,11 @@ class Estimate:
     """Whether any replica of the variant or of the reference was still learning when its epochs were used up."""
 
     @property
-    def verdict(self) -> Verdict:
-        """What the interval of the difference says."""
+    def verdict(self) -> Verdict | None:
+        """What the interval of the difference says; None where there is nothing to compare."""
         if self.difference is None:
-            return "not compared"
-        if self.unfinished:
-            return "unfinished"
-        found = direction(self.difference, self.smallest)
-        if found in ("negligible", "undecided"):
-            return found
-        if self.metric.better is None:
-            return "larger" if found == "higher" else "smaller"
-        return "better" if (found == "higher") == (self.metric.better == "high") else "worse"
+            return None
+        return self.metric.verdict(self.difference, self.smallest, self.unfinished)
 
 
 @dataclass(frozen=True)
@@ -167,7 +110,9 @@ def compare(replicas: pd.DataFrame, params: Params) -> Comparison:
                     metric,
                     mean_interval(values[defined], confidence) if defined.any() else UNDEFINED,
                     paired_interval(values[paired], others[paired], confidence) if compared else None,
-                    metric.smallest(params.claims, float(others[paired].mean())) if compared else np.nan,
+                    metric.scale * metric.smallest(params.claims, float(others[paired].mean()) / metric.scale)
+                    if compared
+                    else np.nan,
                     unfinished[variant, task] + unfinished[BASELINE, task] > 0,
                 )
     return Comparison(estimates, counts, diverged, unfinished, variants)

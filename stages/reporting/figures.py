@@ -92,16 +92,14 @@ def differences(comparison: Comparison, tasks: Mapping[str, Task]) -> Figure:
             "difference": table["difference"],
             "low": table["difference_low"],
             "high": table["difference_high"],
-            "verdict": table["verdict"].replace(
-                {"better": "higher", "worse": "lower", "negligible": "too small to matter"}
-            ),
+            "verdict": table["verdict"],
         }
     )
     chart = charts.differences(names, panels(tasks), float(table["smallest"].iloc[0]))
     return Figure(
         "differences",
         f"Test accuracy against {BASELINE}",
-        "Difference in points, mean over paired seeds, with its interval. The band holds what is too small to matter. "
+        "Difference in points, mean over paired seeds, with its interval. The band holds what is negligible. "
         "A triangle points to the side of the band on which the whole interval lies. Unfinished: a network was still "
         "learning when its epochs were used up.",
         chart,

@@ -14,9 +14,10 @@ from typing import Any
 import pandas as pd
 
 from stages.config import BASELINE, Task
+from stages.metrics import METRICS
 from stages.regularizers.base import Regularizer
 from stages.reporting import claims, figures, images, site, tables
-from stages.reporting.comparison import METRICS, Comparison, Estimate, compare
+from stages.reporting.comparison import Comparison, Estimate, compare
 from stages.reporting.figures import Figure
 from stages.reporting.results import Results
 from stages.reporting.seeds import pages as seeds
@@ -205,7 +206,7 @@ def finding(comparison: Comparison, name: str, task: Task) -> Finding:
     }
     for variant in comparison.variants:
         estimate = comparison[variant, name, "test_accuracy"]
-        if variant != BASELINE:
+        if estimate.verdict:
             found[estimate.verdict].append((variant, estimate))
     for group in found.values():
         group.sort(key=lambda pair: -abs(pair[1].difference.mean) if pair[1].difference else 0)

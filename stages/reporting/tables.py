@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from stages.config import BASELINE, Task
-from stages.reporting.comparison import METRICS, Comparison, Estimate
+from stages.metrics import METRICS
+from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.results import Results
 
 MEMORY = ("train_accuracy", "accuracy_on_wrong_given", "accuracy_on_wrong_true")
@@ -142,7 +143,7 @@ def metrics(variant: str, comparison: Comparison, tasks: Mapping[str, Task], con
     """Every metric of one variant."""
     rows = []
     for key, metric in METRICS.items():
-        row = [Cell(metric.heading, link=f"methods.html#{key}")]
+        row = [Cell(metric.heading, link=f"methods.html#metric-{key}")]
         for task in tasks:
             estimate = comparison[variant, task, key]
             if key == "epochs_to_fit":
@@ -282,7 +283,7 @@ def difference_cell(estimate: Estimate) -> Cell:
         number(difference.mean, decimals, signed=True),
         span(difference.low, difference.high, decimals),
         difference.mean,
-        estimate.verdict,
+        estimate.verdict or "",
     )
 
 

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from stages import files
 from stages.config import MnistMlp
-from stages.models import BatchNorm, Network
+from stages.models import BatchNorm, Network, norm
 from stages.studies.outcome import Data, Identity, Outcome, Printed, deviation
 from stages.training.device import device_name
 from stages.training.kept import keep, kept
@@ -271,7 +271,7 @@ def measure(network: Network, parts: Mapping[str, tuple[Tensor, Tensor]]) -> dic
         "test_accuracy": accuracies["test"],
         "train_loss": _cross_entropy(outputs["train"], F.one_hot(parts["train"][1], CLASSES).float()),
         "dead_classes": CLASSES - wins.any(1).sum(-1),
-        "norm": network.norm(),
+        "norm": norm(list(network.parameters())),
     }
 
 

@@ -13,6 +13,7 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 from safetensors.numpy import save_file
 
 from stages import config
+from stages.metrics import METRICS
 from stages.studies import face_notebook, outcome, toy_dropout
 from stages.tasks import Material, Split, Task, write
 
@@ -101,7 +102,7 @@ def write_results(root: Path) -> None:
                 shapes = {"fc1.weight": (5, 64), "fc1.bias": (5,), "fc2.weight": (3, 5), "fc2.bias": (3,)}
                 weights |= {f"{name}/{seed}/{key}": np.zeros(s, np.float32) for key, s in shapes.items()}
                 replicas.append({"task": name, "seed": seed, "epochs": epochs, "diverged": diverged})
-                metrics = dict(zip(METRICS, rng.random(len(METRICS)), strict=True))
+                metrics: dict[str, Any] = dict(zip(METRICS, rng.random(len(METRICS)).tolist(), strict=True))
                 # An effect far beyond the spread of the seeds, so that one comparison is sure to be decided.
                 if variant == "large_lr" and name == "clean":
                     metrics["test_accuracy"] = 0.01 * metrics["test_accuracy"]
@@ -158,22 +159,3 @@ def write_seeds(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
     outcome.write(face_notebook.run(splits, len(CLASSES), data, short), root / "data/replay")
     drawn = {name: {"train": [*range(20)], "val": [*range(20, 40)]} for name in splits}
     (root / "data/replay/splits.json").write_text(json.dumps(drawn))
-
-
-METRICS = (
-    "test_accuracy",
-    "test_loss",
-    "expected_calibration_error",
-    "macro_f1",
-    "fgsm_accuracy",
-    "fgsm_drop",
-    "train_accuracy",
-    "train_loss",
-    "val_accuracy",
-    "generalization_gap",
-    "accuracy_on_wrong_given",
-    "accuracy_on_wrong_true",
-    "param_norm",
-    "initial_norm",
-    "near_zero",
-)
