@@ -14,17 +14,18 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
+from stages.datasets.sources import SOURCES, Source
 from stages.errors import UserError, stage
 from stages.networks import NETWORKS
 from stages.regularizers import REGULARIZERS, Regularizer
 
 PARAMS = Path("params.yaml")
-SOURCES = ("digits", "afhq", "folder")
-LABEL_SETS = ("clean", "partly_random", "random")
 MADE = (Path("data/raw"), Path("reports"))
 """Folders that stages write."""
 BASELINE = "none"
 """The variant that every other is compared with."""
+NAME = r"[A-Za-z0-9_-]+"
+"""Of a task or a variant: it becomes part of the names of stages, files and links."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -45,34 +46,37 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Folder(Section):
-    path: Text
-    image_size: Annotated[int, Field(ge=4, le=512)]
-    max_unreadable: Share
-
-
-class Afhq(Section):
-    """Addresses of the three archives."""
-
-    clean: Address
-    partly_random: Address
-    random: Address
-
-
 class LabelNoise(Section):
-    """Shares of labels drawn anew, uniformly over all classes, so that some keep their value."""
-
     seed: Annotated[int, Field(ge=0)]
-    partly_random: Share
-    random: Share
 
 
 class Data(Section):
-    source: Literal["digits", "afhq", "folder"]
-    folder: Folder
-    afhq: Afhq
+    """What all sources share; the section of a source's name, if it has one, holds its own parameters."""
+
+    source: Text
     label_noise: LabelNoise
-    augmentation: dict[Literal["digits", "afhq", "folder"], dict[str, Any]]
+
+
+class Noise(Section):
+    kind: Literal["uniform", "class_dependent", "instance_dependent"]
+    rate: Share
+
+
+class Task(Section):
+    """What is learnt."""
+
+    noise: Noise | None = None
+    """None: the true labels."""
+    train: Count
+    """Number of training images."""
+    title: Text
+    """How pages name it, in the middle of a sentence."""
+    about: str = ""
+
+    @property
+    def heading(self) -> str:
+        """Its title at the beginning of a line."""
+        return self.title[0].upper() + self.title[1:]
 
 
 class Splits(Section):
@@ -121,8 +125,9 @@ class Claims(Section):
 class File(Section):
     """``params.yaml`` as written."""
 
-    data: Data
+    data: dict[str, Any]
     splits: Splits
+    tasks: dict[str, dict[str, Any]]
     training: Training
     evaluation: Evaluation
     documents: dict[str, dict[str, Any] | None]
@@ -149,13 +154,22 @@ class Variant:
 @dataclass(frozen=True)
 class Params:
     data: Data
+    sources: Mapping[str, Source]
+    """All that there are, with their parameters."""
     splits: Splits
+    tasks: Mapping[str, Task]
+    """By name; the first has the true labels."""
     training: Training
     evaluation: Evaluation
     documents: Mapping[str, Mapping[str, Any] | None]
     """The sections of the documents' experiments as written: each document's folder checks its own."""
     claims: Claims
     variants: Mapping[str, Variant]
+
+    @property
+    def source(self) -> Source:
+        """The one in use."""
+        return self.sources[self.data.source]
 
     def variant(self, name: str) -> Variant:
         if name not in self.variants:
@@ -183,26 +197,35 @@ def load(path: Path = PARAMS) -> Params:
     file = check(File, content, (), problems)
     if file is None:
         raise refused(path, problems)
-    augmentation = {
-        source: check(REGULARIZERS["augmentation"], values, ("data", "augmentation", source), problems)
-        for source, values in file.data.augmentation.items()
-    }
-    if missing := sorted(set(SOURCES) - set(augmentation)):
-        problems.append(f"data.augmentation: missing {', '.join(missing)}")
-    variants = {name: _variant(name, body, file, problems) for name, body in file.variants.items()}
-    images = Path(file.data.folder.path).resolve()
-    if any(images.is_relative_to(made) or made.is_relative_to(images) for made in map(Path.resolve, MADE)):
-        problems.append(
-            f"data.folder.path: found {file.data.folder.path!r}; allowed: a folder of images that neither holds nor "
-            f"lies in {' or '.join(map(str, MADE))}, which the stages write"
-        )
+    shared = {key: value for key, value in file.data.items() if key not in SOURCES}
+    data = check(Data, shared, ("data",), problems)
+    if data and data.source not in SOURCES:
+        problems.append(f"data.source: found {data.source!r}; allowed: {', '.join(SOURCES)}")
+    sources = {name: check(kind, file.data.get(name, {}), ("data", name), problems) for name, kind in SOURCES.items()}
+    augmentation = SOURCES[data.source].augmentation if data and data.source in SOURCES else {}
+    tasks = {name: _task(name, body, file, problems) for name, body in file.tasks.items()}
+    if not file.tasks or next(iter(file.tasks.values())).get("noise"):
+        problems.append("tasks: the first must have no noise, for its labels are taken for the true ones")
+    variants = {name: _variant(name, body, file, augmentation, problems) for name, body in file.variants.items()}
+    made = [path.resolve() for path in MADE]
+    for name, source in sources.items():
+        if source is None or source.reads is None:
+            continue
+        images = source.reads.resolve()
+        if any(images.is_relative_to(path) or path.is_relative_to(images) for path in made):
+            problems.append(
+                f"data.{name}.path: found {str(source.reads)!r}; allowed: a folder of images that neither holds nor "
+                f"lies in {' or '.join(map(str, MADE))}, which the stages write"
+            )
     if BASELINE not in variants:
         problems.append(f"variants: {BASELINE!r} is missing; every other variant is compared with it")
-    if problems:
+    if problems or data is None:
         raise refused(path, problems)
     return Params(
-        file.data,
+        data,
+        {name: source for name, source in sources.items() if source},
         file.splits,
+        {name: task for name, task in tasks.items() if task},
         file.training,
         file.evaluation,
         file.documents,
@@ -211,10 +234,17 @@ def load(path: Path = PARAMS) -> Params:
     )
 
 
-def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -> Variant | None:
+def _task(name: str, body: dict[str, Any], file: File, problems: list[str]) -> Task | None:
+    _named("tasks", name, problems)
+    defaults = {"train": file.splits.train, "title": f"{name.replace('_', ' ')} labels"}
+    return check(Task, defaults | body, ("tasks", name), problems)
+
+
+def _variant(
+    name: str, body: dict[str, Any], file: File, augmentation: Mapping[str, float], problems: list[str]
+) -> Variant | None:
     where = ("variants", name)
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        problems.append(f"variants.{name}: a variant's name may hold letters, digits, _ and - (no dots or spaces)")
+    _named("variants", name, problems)
     about = body.get("about", "")
     if not isinstance(about, str):
         problems.append(f"{_key((*where, 'about'))}: found {about!r}; allowed: a sentence")
@@ -232,12 +262,17 @@ def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -
             problems.append(f"{_key((*where, key))}: unknown regularizer; allowed: {known}")
             continue
         if key == "augmentation" and isinstance(values, dict):
-            values = {**file.data.augmentation.get(file.data.source, {}), **values}
+            values = {**augmentation, **values}
         regularizers.append(check(REGULARIZERS[key], values, (*where, key), problems))
     if learning is None or None in regularizers:
         return None
     training = Training(**learning.model_dump(), device=device)
     return Variant(name, about, training, tuple(r for r in regularizers if r is not None))
+
+
+def _named(section: str, name: str, problems: list[str]) -> None:
+    if not re.fullmatch(NAME, name):
+        problems.append(f"{section}.{name}: such a name may hold letters, digits, _ and - (no dots or spaces)")
 
 
 def check(model: type[Model], values: Any, where: tuple[str | int, ...], problems: list[str]) -> Model | None:
@@ -298,12 +333,12 @@ def main() -> None:
     from stages.files import replacing
 
     before = load()
-    images = before.data.folder.path
-    if not Path(images).is_dir():
-        raise UserError(
-            f"{PARAMS}: data.folder.path: there is no folder {images}; make it, or set the key back to data/images, "
-            "which may be empty (DVC looks into it whatever the source is)"
-        )
+    for name, one in before.sources.items():
+        if one.reads and not one.reads.is_dir():
+            raise UserError(
+                f"{PARAMS}: data.{name}.path: there is no folder {one.reads}; make it, or set the key back to "
+                "data/images, which may be empty (DVC looks into it whatever the source is)"
+            )
     for argument in sys.argv[1:]:
         key, _, source = argument.partition("=")
         if key != "source" or source not in SOURCES:

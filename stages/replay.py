@@ -12,7 +12,6 @@ from stages import config, files
 from stages.datasets import image_folder
 from stages.datasets.card import title
 from stages.datasets.manifest import RAW, downloaded
-from stages.datasets.sources import SOURCES
 from stages.documents import outcome
 from stages.documents.face_notebook import REPLAY
 from stages.documents.face_notebook import replay as notebook
@@ -22,10 +21,11 @@ from stages.training.device import find_device
 
 @stage
 def main() -> None:
-    data = config.load().data
-    source, raw = SOURCES[data.source], RAW / data.source
-    manifest = downloaded(data.source, raw)
-    listings = image_folder.listings(source, data, raw)
+    params = config.load()
+    source = params.source
+    raw = RAW / source.name
+    manifest = downloaded(source.name, raw)
+    listings = image_folder.listings(source, params.data.label_noise.seed, raw)
 
     find_device("cpu")  # one thread per operation, and deterministic
 
@@ -34,7 +34,7 @@ def main() -> None:
     height, width, _ = clean.image_shape
     described = outcome.DataNote(
         title(source, manifest),
-        data.source == "afhq" and not manifest.from_mirror,
+        source.name == "afhq" and not manifest.from_mirror,
         f"{source.description} {sizes['clean']:,} images of {height}×{width} pixels outside the test set.",
     )
     if min(sizes.values()) < notebook.SMALLEST:  # the benchmark needs no more than `splits` says, and goes on

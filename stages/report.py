@@ -27,10 +27,7 @@ OWNED = (
 @stage
 def main() -> None:
     # Imported here because the processes that draw the charts import this module too, and need none of this.
-    import numpy as np
-
     from stages import documents
-    from stages.datasets.arrays import read_pool, read_splits
     from stages.documents import claims_page
     from stages.documents import pages as document_pages
     from stages.reporting import pages, results, site
@@ -38,9 +35,7 @@ def main() -> None:
 
     params = config.load()
     names = documents.settings(params).keys()
-    pool, splits = read_pool(), read_splits()
-    training = np.unique(np.concatenate([split.train for split in splits.values()]))
-    found = results.read(params, pool.images, pool.labels, pool.classes, training)
+    found = results.read(params)
     ledger = claims_page.read(REPORTS / "claims.json")
     judged = claims_page.figures(ledger.claims)
     with Drawing() as drawing:

@@ -118,6 +118,11 @@ def still_falling(epochs: np.ndarray, losses: np.ndarray, percent: float) -> boo
     return bool(before - after > percent / 100 * before)
 
 
+def negative_log_likelihood(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over images, in nats, from log-probabilities (N, K) and class indices (N,)."""
+    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
+
+
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """How many images of each true class (rows) were given each class (columns), from class indices (N,)."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)

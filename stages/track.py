@@ -16,10 +16,10 @@ from ruamel.yaml.error import YAMLError
 from safetensors import safe_open
 
 from stages import config, files
-from stages.config import LABEL_SETS, Variant
-from stages.datasets.arrays import POOL, SPLITS
+from stages.config import Variant
 from stages.errors import UserError, stage
 from stages.statistics import mean_interval
+from stages.tasks import POOL, SPLITS
 from stages.tracking import Data, Record, synchronise
 
 RUNS = Path("data/runs")
@@ -27,7 +27,7 @@ EVALUATION = Path("data/evaluation/runs.parquet")
 CARD = Path("data/card.json")
 REPORTS = Path("reports")
 TRACKED = Path("data/tracked.json")
-KEY = ["variant", "labels", "seed"]
+KEY = ["variant", "task", "seed"]
 
 
 @stage
@@ -55,14 +55,14 @@ def main() -> None:
 
 
 ABOUT = """\
-Methods of regularization on the data source **{title}**: one run for each variant, label set and seed
+Methods of regularization on the data source **{title}**: one run for each variant, task and seed
 (`tags.kind = 'replica'`), under a parent that sums up the seeds (`tags.kind = 'summary'`), and a run that holds the
 report.
 
 **To compare variants** choose *Model training* at the top left, search for
-`tags.kind = 'replica' and tags.labels = 'clean'`, press *Load more* until all runs are there, group by the tag
+`tags.kind = 'replica' and tags.task = 'clean'`, press *Load more* until all runs are there, group by the tag
 `variant`, and open the chart view: groups show the mean over seeds. For means with their intervals as numbers, search
-for `tags.kind = 'summary' and tags.labels = 'clean'` and show the columns `mean/...` and `mean_half_width/...`.
+for `tags.kind = 'summary' and tags.task = 'clean'` and show the columns `mean/...` and `mean_half_width/...`.
 
 Metrics without a prefix are those of the finished network; `curve/...` are measured while it trains. Accuracies are
 shares, losses are in nats.
@@ -72,7 +72,7 @@ shares, losses are in nats.
 def of_variant(
     variant: Variant, evaluation: pd.DataFrame, card: Mapping[str, Any], confidence: float, lock: Mapping[str, Any]
 ) -> Iterator[Record]:
-    """For each label set the summary of a variant, then its replicas; in reverse, for MLflow lists the newest first."""
+    """For each task the summary of a variant, then its replicas; in reverse, for MLflow lists the newest first."""
     folder = RUNS / variant.name
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     history = pd.read_parquet(folder / "history.parquet")
@@ -82,20 +82,20 @@ def of_variant(
     }
     digest = files.sha256(POOL, SPLITS)[:8]
     provenance = origin(lock, f"train@{variant.name}", "stages/train.py") | run["versions"]
-    for labels in reversed(LABEL_SETS):
-        rows = evaluation[(evaluation["variant"] == variant.name) & (evaluation["labels"] == labels)]
-        curves = history[history["labels"] == labels].sort_values(["seed", "epoch"])
-        profile = {"image": card["image"], "classes": card["classes"], **card["label_sets"][labels]}
-        data = Data(f"{card['source']}-{labels}", digest, str(POOL), profile)
-        tags = {"variant": variant.name, "labels": labels, "device": run["device"]}
-        name = f"{variant.name} · {labels}"
+    for task in reversed(card["tasks"]):
+        rows = evaluation[(evaluation["variant"] == variant.name) & (evaluation["task"] == task)]
+        curves = history[history["task"] == task].sort_values(["seed", "epoch"])
+        profile = {"image": card["image"], "classes": card["classes"], **card["tasks"][task]}
+        data = Data(f"{card['source']}-{task}", digest, str(POOL), profile)
+        tags = {"variant": variant.name, "task": task, "device": run["device"]}
+        name = f"{variant.name} · {task}"
         yield Record(
             name=name,
             tags=tags | {"kind": "summary"},
             note=SUMMARY.format(
                 about=variant.about or " + ".join(r.title for r in variant.regularizers),
                 variant=variant.name,
-                labels=labels,
+                task=task,
                 n=len(rows),
                 percent=f"{100 * confidence:g} %",
             ),
@@ -110,11 +110,11 @@ def of_variant(
         )
         for row in rows.sort_values("seed", ascending=False).to_dict("records"):
             seed = row["seed"]
-            curve = curves[curves["seed"] == seed].drop(columns=["labels", "seed", "epoch"])
+            curve = curves[curves["seed"] == seed].drop(columns=["task", "seed", "epoch"])
             yield Record(
                 name=f"{name} · seed {seed}",
-                tags=tags | {"kind": "replica", "seed": str(seed), "weights_hash": weights[labels, seed]},
-                note=REPLICA.format(variant=variant.name, labels=labels, seed=seed),
+                tags=tags | {"kind": "replica", "seed": str(seed), "weights_hash": weights[task, seed]},
+                note=REPLICA.format(variant=variant.name, task=task, seed=seed),
                 parent=name,
                 parameters=parameters,
                 metrics=numbers(row) | best(curve),
@@ -127,7 +127,7 @@ def of_variant(
 SUMMARY = """\
 {about}
 
-{n} seeds of `{variant}` on `{labels}` labels: `mean/...`, `mean_half_width/...` of its {percent} Student-t interval,
+{n} seeds of `{variant}` on the task `{task}`: `mean/...`, `mean_half_width/...` of its {percent} Student-t interval,
 and the number `n/...` of seeds where the metric is defined. `history.csv` and `seeds.csv` among the artifacts hold
 every epoch and every seed.
 
@@ -137,8 +137,8 @@ every epoch and every seed.
 """
 
 REPLICA = """\
-- Weights: `{labels}/{seed}/...` in `data/runs/{variant}/weights.safetensors`
-- Every epoch: the rows `labels = {labels}`, `seed = {seed}` of `data/runs/{variant}/history.parquet`
+- Weights: `{task}/{seed}/...` in `data/runs/{variant}/weights.safetensors`
+- Every epoch: the rows `task = {task}`, `seed = {seed}` of `data/runs/{variant}/history.parquet`
 - Page of the report: `reports/variants/{variant}.html`
 - Again: `dvc repro train@{variant}`
 """
@@ -189,12 +189,12 @@ def of_report(card: Mapping[str, Any], lock: Mapping[str, Any]) -> Record:
 
 
 def hash_weights(path: Path) -> dict[tuple[str, int], str]:
-    """For each label set and seed the sha256 over its tensors, by name."""
+    """For each task and seed the sha256 over its tensors, by name."""
     digests: dict[tuple[str, int], Any] = {}
     with safe_open(path, framework="numpy") as tensors:
         for key in sorted(tensors.keys()):
-            labels, seed, name = key.split("/", 2)
-            digest = digests.setdefault((labels, int(seed)), sha256())
+            task, seed, name = key.split("/", 2)
+            digest = digests.setdefault((task, int(seed)), sha256())
             digest.update(name.encode())
             digest.update(tensors.get_tensor(key).tobytes())
     return {replica: digest.hexdigest() for replica, digest in digests.items()}

@@ -19,10 +19,9 @@ from safetensors.torch import load_file, save_file
 
 from stages import config, files, tasks
 from stages.config import Variant
-from stages.datasets.arrays import POOL, SPLITS
 from stages.errors import UserError, stage
 from stages.history import METRICS
-from stages.tasks import Material
+from stages.tasks import POOL, SPLITS, Material
 from stages.training.device import device_name, find_device
 from stages.training.jobs import Replica, Unit, train_all, train_stack, weights
 from stages.training.kept import forget

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 
+from stages import config
+from stages.datasets.noise import KINDS
 from tests import small
 
 README = (small.ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,7 +18,7 @@ def test_the_example_of_a_regularizer_is_a_whole_one(tmp_path: Path) -> None:
     folder = small.make(tmp_path)
     file = re.search(r"`(stages/regularizers/\w+\.py)`:", README)
     code = re.search(r"```python\n(.+?)```", README, re.DOTALL)
-    entry = re.search(r"```yaml\n(.+?)```", README, re.DOTALL)
+    entry = re.search(r"```yaml\n(.+?)```", README.partition("## Your own regularizer")[2], re.DOTALL)
     assert file
     assert code
     assert entry
@@ -30,6 +32,16 @@ def test_the_example_of_a_regularizer_is_a_whole_one(tmp_path: Path) -> None:
         small.stage(folder, stage, *arguments)
     runs = folder / "data/runs"
     assert (runs / name / "history.parquet").read_bytes() != (runs / "none/history.parquet").read_bytes()
+
+
+def test_the_example_of_tasks_is_taken(tmp_path: Path) -> None:
+    example = re.search(r"```yaml\n(tasks:\n.+?)```", README, re.DOTALL)
+    assert example
+    content = small.params() | loads_yaml(example[1])
+    (tmp_path / "params.yaml").write_text(dumps_yaml(content))
+    tasks = config.load(tmp_path / "params.yaml").tasks
+    assert {task.noise.kind for task in tasks.values() if task.noise} == set(KINDS)
+    assert tasks["few"].train == 30
 
 
 def test_every_local_link_leads_somewhere() -> None:

@@ -14,7 +14,7 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from stages import download, replay
 from stages.config import PARAMS
-from stages.datasets import afhq
+from stages.datasets.sources import afhq
 from stages.documents import DOCUMENTS
 from stages.documents.face_notebook import replay as face_notebook
 from stages.documents.face_notebook import replay_page

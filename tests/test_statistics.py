@@ -15,6 +15,7 @@ from stages.statistics import (
     direction,
     expected_calibration_error,
     mean_interval,
+    negative_log_likelihood,
     paired_interval,
     ratio_interval,
     still_falling,
@@ -179,3 +180,8 @@ def test_predictions_with_the_right_probabilities_are_calibrated() -> None:
     p = rng.uniform(0.5, 1, size=200_000)
     labels = (rng.uniform(size=p.size) > p).astype(int)
     assert expected_calibration_error(np.stack([p, 1 - p], 1), labels, 15) < 0.01
+
+
+def test_the_likelihood_of_knowing_nothing() -> None:
+    uniform = np.full((7, 10), -np.log(10))
+    assert negative_log_likelihood(uniform, np.arange(7)) == pytest.approx(np.log(10))

@@ -20,12 +20,13 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from stages import config, train
-from stages.datasets.arrays import read_pool, read_splits
 from stages.errors import UserError
+from stages.tasks import Material, Split, Task, read
 from stages.training import parallel, replicas
 from stages.training.device import find_device
 from tests import small
 
+TASKS = ("clean", "partly_random", "random")
 COMMAND = (sys.executable, "-m", "stages.train")
 
 
@@ -48,23 +49,23 @@ def test_it_writes_every_replica(project: Path, trained: dict[str, bytes]) -> No
     folder = project / "data/runs/everything"
     assert set(trained) == {"history.parquet", "weights.safetensors", "run.json"}
     record = json.loads(trained["run.json"])
-    expected = [(labels, seed) for labels in config.LABEL_SETS for seed in range(7)]
-    assert [(r["labels"], r["seed"]) for r in record["replicas"]] == expected
+    expected = [(task, seed) for task in TASKS for seed in range(7)]
+    assert [(r["task"], r["seed"]) for r in record["replicas"]] == expected
     assert record["device"] == "cpu"
     assert record["parameters"]["augmentation"] == {"horizontal_flip": 0.0, "shift": 1}
     history = pd.read_parquet(folder / "history.parquet")
-    rows = history.groupby(["labels", "seed"]).size()
-    epochs = {(r["labels"], r["seed"]): r["epochs"] for r in record["replicas"]}
+    rows = history.groupby(["task", "seed"]).size()
+    epochs = {(r["task"], r["seed"]): r["epochs"] for r in record["replicas"]}
     assert {key: n - 1 for key, n in rows.items()} == epochs
     weights = load_file(folder / "weights.safetensors")
-    assert {tuple(name.split("/")[:2]) for name in weights} == {(labels, str(seed)) for labels, seed in expected}
+    assert {tuple(name.split("/")[:2]) for name in weights} == {(task, str(seed)) for task, seed in expected}
     assert weights["clean/0/fc1.weight"].shape == (128, 64)
     assert not (project / ".cache/train/everything").exists()
 
 
-def test_label_sets_share_splits_and_initial_weights(project: Path, trained: dict[str, bytes]) -> None:
+def test_tasks_share_splits_and_initial_weights(project: Path, trained: dict[str, bytes]) -> None:
     first = pd.read_parquet(project / "data/runs/everything/history.parquet").query("epoch == 0")
-    norms = first.pivot(index="seed", columns="labels", values="param_norm")
+    norms = first.pivot(index="seed", columns="task", values="param_norm")
     assert (norms.max(axis=1) - norms.min(axis=1)).max() < 1e-5  # in stacks of different sizes
     assert norms["clean"].nunique() == 7
 
@@ -89,10 +90,7 @@ def test_an_interrupted_training_goes_on_where_it_was(project: Path, trained: di
 
 def test_finished_stacks_are_not_trained_again(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
-    pool, splits = read_pool(), read_splits()
-    material = replicas.Material(
-        pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
-    )
+    material = read()
     monkeypatch.setattr(replicas, "CPU_STACK", 5)
     variant, cpu = config.load().variant("none"), torch.device("cpu")
     expected = replicas.train_variant(variant, material, cpu, tmp_path / "whole")
@@ -114,7 +112,7 @@ def test_finished_stacks_are_not_trained_again(project: Path, tmp_path: Path, mo
     resumed = replicas.train_variant(variant, material, cpu, tmp_path / "parts")
     assert sorted(trained) == sorted(replicas.plan(variant, material, cpu))
     for a, b in zip(expected, resumed, strict=True):
-        assert (a.labels, a.seed) == (b.labels, b.seed)
+        assert (a.task, a.seed) == (b.task, b.seed)
         assert np.array_equal(a.history, b.history)
         assert all(torch.equal(value, b.weights[name]) for name, value in a.weights.items())
 
@@ -129,10 +127,7 @@ def test_a_damaged_stack_is_trained_again(
     how: str,
 ) -> None:
     monkeypatch.chdir(project)
-    pool, splits = read_pool(), read_splits()
-    material = replicas.Material(
-        pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
-    )
+    material = read()
     variant, cpu = config.load().variant("everything"), find_device("cpu")
     replicas.train_variant(variant, material, cpu, tmp_path)
     first = min(tmp_path.iterdir())
@@ -179,16 +174,13 @@ def test_the_number_of_cores_does_not_matter(
     project: Path, trained: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
 ) -> None:
     monkeypatch.chdir(project)
-    pool, splits = read_pool(), read_splits()
-    material = replicas.Material(
-        pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
-    )
+    material = read()
     monkeypatch.setattr(parallel, "cores", lambda: cores)
     outcome = replicas.train_variant(config.load().variant("everything"), material, find_device("cpu"), tmp_path)
     written = load_file(project / "data/runs/everything/weights.safetensors")
     for replica in outcome:
         for name, value in replica.weights.items():
-            assert torch.equal(value, written[f"{replica.labels}/{replica.seed}/{name}"])
+            assert torch.equal(value, written[f"{replica.task}/{replica.seed}/{name}"])
 
 
 OUTLIVES_ITS_PIPELINE = "import itertools, os; os.getppid = itertools.count().__next__"
@@ -239,9 +231,7 @@ def test_asking_for_cuda_where_there_is_none(name: str) -> None:
 
 
 def test_a_gpu_takes_as_many_replicas_as_its_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    splits = {seed: (np.arange(100), np.arange(300)) for seed in range(10)}
-    images = np.zeros((1, 32, 32, 3), np.uint8)
-    material = replicas.Material(images, dict.fromkeys(config.LABEL_SETS, images[:, 0, 0, 0]), 3, splits)
+    material = blank((32, 32, 3), dict.fromkeys(TASKS, 100))
 
     def sizes(memory: int) -> list[int]:
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=memory))
@@ -256,11 +246,25 @@ def test_a_gpu_takes_as_many_replicas_as_its_memory_holds(monkeypatch: pytest.Mo
 
 def test_on_a_cpu_small_networks_share_a_stack() -> None:
     variant, cpu = config.load().variant("none"), torch.device("cpu")
-    splits = {seed: (np.arange(100), np.arange(300)) for seed in range(10)}
     for shape, expected in (((8, 8, 1), [15, 15]), ((32, 32, 3), [2] * 15), ((64, 64, 3), [1] * 30)):
-        images = np.zeros((1, *shape), np.uint8)
-        material = replicas.Material(images, dict.fromkeys(config.LABEL_SETS, images[:, 0, 0, 0]), 3, splits)
+        material = blank(shape, dict.fromkeys(TASKS, 100))
         assert [len(stack) for stack in replicas.plan(variant, material, cpu)] == expected
+
+
+def test_tasks_of_other_sizes_have_stacks_of_their_own() -> None:
+    material = blank((8, 8, 1), {"clean": 100, "few": 30, "random": 100})
+    stacks = replicas.plan(config.load().variant("none"), material, torch.device("cpu"))
+    assert [sorted({task for task, _ in stack}) for stack in stacks] == [["clean", "random"], ["random"], ["few"]]
+
+
+def blank(shape: tuple[int, ...], sizes: dict[str, int]) -> Material:
+    """One black image, which each task of ten seeds has as often as its size says."""
+    images, labels = np.zeros((1, *shape), np.uint8), np.zeros(1, np.int64)
+    tasks = {
+        name: Task(name, labels, {seed: Split(np.arange(size), np.arange(300)) for seed in range(10)})
+        for name, size in sizes.items()
+    }
+    return Material(images, ("a", "b", "c"), tasks)
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:

@@ -223,11 +223,11 @@ def figures(entries: Sequence[Entry]) -> list[Figure]:
 def _figure(data: pd.DataFrame, unit: str, kind: str) -> Figure:
     smallest, written = float(data["smallest"].max()), "points" if unit == "points" else "per cent"
     reading = (
-        "The band holds what is too small to matter. A claim of no effect holds where the whole interval lies in it; "
+        "The band holds what is negligible. A claim of no effect holds where the whole interval lies in it; "
         "a claim of no loss, where it lies in it or to its right."
         if kind
         else "To the right is the side that the claim names; an effect claimed to be less has its sign turned. "
-        "The band holds what is too small to matter. A claim holds where the whole interval lies to the right of the "
+        "The band holds what is negligible. A claim holds where the whole interval lies to the right of the "
         "band, and fails where it lies in the band or to the left of zero."
     )
     chart = _chart(data, f"Effect ({written})" if kind else f"Effect towards the claimed side ({written})", smallest)

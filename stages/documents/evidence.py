@@ -104,8 +104,9 @@ class Evidence:
     def _outcome(self, wanted: OutcomeKey) -> pd.Series:
         outcomes = self._experiment(wanted.experiment).outcomes
         if wanted.experiment == EVALUATION and wanted.case not in outcomes.index.unique("case"):
-            variant = wanted.case.split("/")[0]
-            raise NotTestedError(f"name `{variant}` under `variants` in params.yaml, then run `dvc repro claims`")
+            variant, task = wanted.case.split("/")
+            keys = f"`{variant}` under `variants` and `{task}` under `tasks`"
+            raise NotTestedError(f"name {keys} in params.yaml, then run `dvc repro claims`")
         return outcomes.loc[(wanted.case, wanted.metric)]
 
 
@@ -123,16 +124,16 @@ def read(params: Params, names: Iterable[str]) -> Evidence:
 
 
 def _evaluation(params: Params) -> ExperimentEvidence:
-    """The benchmark: cases are named `<variant>/<labels>`; `train_error` is added to the metrics."""
+    """The benchmark: cases are named `<variant>/<task>`; `train_error` is added to the metrics."""
     file = DATA / "evaluation/runs.parquet"
     runs = pd.read_parquet(file)
     if missing := sorted(set(params.variants) - set(runs["variant"])):
         raise UserError(f"{file} knows nothing of {', '.join(missing)}; run `dvc repro claims`")
     runs = runs[runs["variant"].isin(params.variants)].copy()
     runs["train_error"] = 1 - runs["train_accuracy"]
-    runs["case"] = runs["variant"] + "/" + runs["labels"]
+    runs["case"] = runs["variant"] + "/" + runs["task"]
     unfinished = frozenset(runs.loc[runs["unfinished"], "case"])
-    tidy = runs.drop(columns=["variant", "labels"]).melt(["case", "seed"], var_name="metric")
+    tidy = runs.drop(columns=["variant", "task"]).melt(["case", "seed"], var_name="metric")
     card = json.loads((DATA / "card.json").read_text(encoding="utf-8"))
     return ExperimentEvidence(str(file), card["title"], indexed(tidy), {}, unfinished=unfinished)
 

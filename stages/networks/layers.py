@@ -86,17 +86,27 @@ class Conv2d(Weighted):
         return y.unflatten(1, (replicas, -1)).transpose(0, 1)
 
 
-class BatchNorm(nn.Module):
+class Normalization(nn.Module):
+    """A layer that normalizes units or channels, with a scale (R, units) and a shift (R, units) of its own."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    def __init__(self, replicas: int, units: int, device: torch.device):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(replicas, units, device=device))
+        self.bias = nn.Parameter(torch.zeros(replicas, units, device=device))
+
+
+class BatchNorm(Normalization):
     """R batch normalizations over (R, N, units, ...); each unit or channel of each replica has its own statistics."""
 
     running_mean: Tensor
     running_var: Tensor
 
     def __init__(self, replicas: int, units: int, momentum: float, device: torch.device):
-        super().__init__()
+        super().__init__(replicas, units, device)
         self.momentum = momentum
-        self.weight = nn.Parameter(torch.ones(replicas, units, device=device))
-        self.bias = nn.Parameter(torch.zeros(replicas, units, device=device))
         self.register_buffer("running_mean", torch.zeros(replicas, units, device=device))
         self.register_buffer("running_var", torch.ones(replicas, units, device=device))
 
@@ -114,13 +124,8 @@ class BatchNorm(nn.Module):
         return normalized.view(x.shape).transpose(1, 2)
 
 
-class LayerNorm(nn.Module):
+class LayerNorm(Normalization):
     """R layer normalizations over the units or channels of (R, N, units, ...), for each example and place alone."""
-
-    def __init__(self, replicas: int, units: int, device: torch.device):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(replicas, units, device=device))
-        self.bias = nn.Parameter(torch.zeros(replicas, units, device=device))
 
     def forward(self, x: Tensor) -> Tensor:
         last = x.movedim(2, -1)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from stages.networks.layers import BatchNorm, Dropout, Noise, Place, Weighted
+from stages.networks.layers import BatchNorm, Dropout, Noise, Normalization, Place, Weighted
 from stages.streams import Streams
 
 
@@ -37,6 +37,11 @@ class Network(nn.Module):
     def weighted(self) -> list[Weighted]:
         """The linear maps and convolutions, the output's last."""
         return [module for module in self.modules() if isinstance(module, Weighted)]
+
+    @property
+    def normalizations(self) -> list[Normalization]:
+        """The normalizations that methods have hung in the network."""
+        return [module for module in self.modules() if isinstance(module, Normalization)]
 
     @property
     def normalizes_batches(self) -> bool:

@@ -28,8 +28,8 @@ class AugmentationWork(Work):
 class Augmentation(Regularizer):
     """Shows each training image anew in every epoch: mirrored left to right, or moved by up to ``shift`` pixels.
 
-    What is not given here comes from ``data.augmentation`` for the data source in use: a mirrored face is a face,
-    a mirrored digit is not a digit.
+    What is not given here comes from the file of the data source in use: a mirrored face is a face, a mirrored digit is
+    not a digit.
     """
 
     key: ClassVar[str] = "augmentation"

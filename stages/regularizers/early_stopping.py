@@ -39,7 +39,7 @@ class EarlyStoppingWork(Work):
 class EarlyStopping(Regularizer):
     """Stops after more than ``patience`` epochs without a better validation accuracy; keeps the best epoch's weights.
 
-    Validation labels are those of the task trained on, as a practitioner with noisy labels would have them.
+    Validation labels are those of the task, as a practitioner with noisy labels would have them.
     """
 
     key: ClassVar[str] = "early_stopping"

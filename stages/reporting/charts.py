@@ -67,18 +67,18 @@ SPACING = 28
 
 
 DIRECTIONS = {
-    "higher": (BLUE, "triangle-right"),
-    "lower": (VERMILION, "triangle-left"),
-    "too small to matter": (GREEN, "square"),
+    "better": (BLUE, "triangle-right"),
+    "worse": (VERMILION, "triangle-left"),
+    "negligible": (GREEN, "square"),
     "undecided": (GREY, "circle"),
     "unfinished": (PURPLE, "cross"),
 }
-"""Colour and shape of a difference by its verdict."""
+"""Colour and shape of a difference of test accuracy by its verdict."""
 
 
 @cache
 def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: float) -> Spec:
-    """Dots with intervals of the difference to the reference, over the band of what is too small to matter.
+    """Dots with intervals of the difference to the reference, over the band of what is negligible.
 
     Data: `panel, variant, difference, low, high, verdict` with a verdict of `DIRECTIONS`.
     """

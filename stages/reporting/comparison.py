@@ -4,71 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from stages.config import BASELINE, Claims, Params
-from stages.reporting.results import LABEL_SETS
-from stages.statistics import Interval, direction, mean_interval, paired_interval
-
-Verdict = Literal["better", "worse", "larger", "smaller", "negligible", "undecided", "unfinished", "not compared"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A column of `data/evaluation/runs.parquet` and how pages show it."""
-
-    key: str
-    title: str
-    unit: str = ""
-    """`%` for shares, which pages show times 100; their differences are in points."""
-    decimals: int = 1
-    better: Literal["high", "low"] | None = None
-    """Which direction is an improvement; None where neither is."""
-
-    @property
-    def scale(self) -> float:
-        return 100 if self.unit in ("%", "points") else 1
-
-    @property
-    def heading(self) -> str:
-        return f"{self.title} ({self.unit})" if self.unit else self.title
-
-    def smallest(self, claims: Claims, reference: float) -> float:
-        """From where on a difference matters, in the unit of the pages, given the mean of the reference."""
-        return claims.points if self.scale == 100 else claims.percent / 100 * abs(reference)
-
-
-METRICS = {
-    metric.key: metric
-    for metric in (
-        Metric("test_accuracy", "Test accuracy", "%", 1, "high"),
-        Metric("test_loss", "Test loss", "nats", 3, "low"),
-        Metric("expected_calibration_error", "Calibration error", "%", 1, "low"),
-        Metric("macro_f1", "Macro F1", "%", 1, "high"),
-        Metric("fgsm_accuracy", "Accuracy under FGSM", "%", 1, "high"),
-        Metric("train_accuracy", "Training accuracy", "%", 1),
-        Metric("train_loss", "Training loss", "nats", 3),
-        Metric("val_accuracy", "Validation accuracy", "%", 1),
-        Metric("generalization_gap", "Generalization gap", "points", 1),
-        Metric("accuracy_on_wrong_given", "Wrong labels learnt", "%", 1),
-        Metric("accuracy_on_wrong_true", "Wrong labels seen through", "%", 1),
-        Metric("epochs_to_fit", "Epochs to fit", "epochs", 0),
-        Metric("epochs", "Epochs trained", "epochs", 0),
-        Metric("param_norm", "Parameter norm", "", 2),
-        Metric("near_zero", "Weights near zero", "%", 1),
-    )
-}
-
+from stages.config import BASELINE, Params
+from stages.metrics import METRICS, Metric, Verdict
+from stages.statistics import Interval, mean_interval, paired_interval
 
 UNDEFINED = Interval(np.nan, np.nan, np.nan, 0)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric of one variant on one label set, in the unit of its pages."""
+    """A metric of one variant on one task, in the unit of its pages."""
 
     metric: Metric
     value: Interval
@@ -81,23 +30,16 @@ class Estimate:
     """Whether any replica of the variant or of the reference was still learning when its epochs were used up."""
 
     @property
-    def verdict(self) -> Verdict:
-        """What the interval of the difference says."""
+    def verdict(self) -> Verdict | None:
+        """What the interval of the difference says; None where there is nothing to compare."""
         if self.difference is None:
-            return "not compared"
-        if self.unfinished:
-            return "unfinished"
-        found = direction(self.difference, self.smallest)
-        if found in ("negligible", "undecided"):
-            return found
-        if self.metric.better is None:
-            return "larger" if found == "higher" else "smaller"
-        return "better" if (found == "higher") == (self.metric.better == "high") else "worse"
+            return None
+        return self.metric.verdict(self.difference, self.smallest, self.unfinished)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Estimates by variant, label set and metric; by variant and label set how many replicas there are, how many of
+    """Estimates by variant, task and metric; by variant and task how many replicas there are, how many of
     them diverged, and how many were still learning when their epochs were used up."""
 
     estimates: Mapping[tuple[str, str, str], Estimate]
@@ -112,13 +54,13 @@ class Comparison:
     def frame(self, metrics: Iterable[str]) -> pd.DataFrame:
         """The estimates as a tidy table, in the unit of the pages."""
         rows = []
-        for (variant, labels, key), estimate in self.estimates.items():
+        for (variant, task, key), estimate in self.estimates.items():
             if key in set(metrics):
                 difference = estimate.difference or UNDEFINED
                 rows.append(
                     {
                         "variant": variant,
-                        "labels": labels,
+                        "task": task,
                         "metric": key,
                         "unit": estimate.metric.unit,
                         "n": estimate.value.n,
@@ -137,15 +79,15 @@ class Comparison:
 
 
 def compare(replicas: pd.DataFrame, params: Params) -> Comparison:
-    """Estimate every metric of the variants from the replicas (one row per variant, labels, seed).
+    """Estimate every metric of the variants from the replicas (one row per variant, task, seed).
 
     Diverged replicas count like any other. Seeds for which a metric is not defined, or not finite, are left out of its
     estimate, and of the pairs.
     """
     variants, confidence = tuple(params.variants), params.evaluation.confidence
     groups: dict[tuple[str, str], pd.DataFrame] = {
-        (str(variant), str(labels)): group.set_index("seed")
-        for (variant, labels), group in replicas.groupby(["variant", "labels"])
+        (str(variant), str(task)): group.set_index("seed")
+        for (variant, task), group in replicas.groupby(["variant", "task"])
         if variant in params.variants
     }
     estimates, counts = {}, {}
@@ -153,10 +95,10 @@ def compare(replicas: pd.DataFrame, params: Params) -> Comparison:
         {key: int(group[kind].sum()) for key, group in groups.items()} for kind in ("diverged", "unfinished")
     )
     for variant in variants:
-        for labels in LABEL_SETS:
-            own = groups[variant, labels]
-            reference = groups[BASELINE, labels].reindex(own.index)
-            counts[variant, labels] = len(own)
+        for task in params.tasks:
+            own = groups[variant, task]
+            reference = groups[BASELINE, task].reindex(own.index)
+            counts[variant, task] = len(own)
             for metric in METRICS.values():
                 values, others = (
                     metric.scale * frame[metric.key].to_numpy(float, na_value=np.nan) for frame in (own, reference)
@@ -164,11 +106,13 @@ def compare(replicas: pd.DataFrame, params: Params) -> Comparison:
                 defined = np.isfinite(values)
                 paired = defined & np.isfinite(others)
                 compared = variant != BASELINE and paired.any()
-                estimates[variant, labels, metric.key] = Estimate(
+                estimates[variant, task, metric.key] = Estimate(
                     metric,
                     mean_interval(values[defined], confidence) if defined.any() else UNDEFINED,
                     paired_interval(values[paired], others[paired], confidence) if compared else None,
-                    metric.smallest(params.claims, float(others[paired].mean())) if compared else np.nan,
-                    unfinished[variant, labels] + unfinished[BASELINE, labels] > 0,
+                    metric.scale * metric.smallest(params.claims, float(others[paired].mean()) / metric.scale)
+                    if compared
+                    else np.nan,
+                    unfinished[variant, task] + unfinished[BASELINE, task] > 0,
                 )
     return Comparison(estimates, counts, diverged, unfinished, variants)

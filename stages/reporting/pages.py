@@ -12,12 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-from stages.config import BASELINE
+from stages.config import BASELINE, Task
+from stages.metrics import METRICS
 from stages.regularizers.base import Regularizer
 from stages.reporting import figures, images, site, tables
-from stages.reporting.comparison import METRICS, Comparison, Estimate, compare
+from stages.reporting.comparison import Comparison, Estimate, compare
 from stages.reporting.figures import Figure
-from stages.reporting.results import LABEL_SETS, Results
+from stages.reporting.results import Results
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class Method:
 
 @dataclass(frozen=True)
 class Finding:
-    """How the variants compare with the reference on one label set."""
+    """How the variants compare with the reference on one task."""
 
-    labels: str
+    task: Task
     better: list[tuple[str, Estimate]]
     worse: list[tuple[str, Estimate]]
     negligible: list[tuple[str, Estimate]]
@@ -54,7 +55,11 @@ def build(results: Results, verdicts: Mapping[str, int], drawing: figures.Drawin
     `verdicts` are how many claims got each verdict.
     """
     comparison = compare(results.replicas, results.params)
-    overview = [figures.differences(comparison), figures.memories(comparison)]
+    tasks = results.params.tasks
+    overview = [
+        figures.differences(comparison, tasks),
+        *(figures.memories(comparison, name, task) for name, task in [*tables.noisy_ones(tasks).items()][:1]),
+    ]
     own = {name: figures.of_variant(name, results) for name in results.params.variants}
     drawing.add([*overview, *(figure for group in own.values() for figure in group)])
     return {
@@ -68,11 +73,13 @@ def shared_pages(
 ) -> dict[str, str | bytes]:
     """The pages on all variants together, with their tables and the sample images."""
     confidence = results.params.evaluation.confidence
-    headline, memory = tables.headline(comparison, confidence), tables.memorization(comparison, confidence)
-    counts, sets = tables.class_counts(results), tables.label_sets(results)
-    sheets = {labels: images.sheet(results, labels) for labels in LABEL_SETS}
+    tasks = results.params.tasks
+    headline = tables.headline(comparison, tasks, confidence)
+    memory = tables.memorization(comparison, tasks, confidence) if tables.noisy_ones(tasks) else None
+    counts, listed = tables.class_counts(results), tables.tasks(results)
+    sheets = {name: images.sheet(results.material, name) for name in tasks}
     context = shared_context(results) | {
-        "findings": [finding(comparison, labels) for labels in LABEL_SETS],
+        "findings": [finding(comparison, name, task) for name, task in tasks.items()],
         "by_chance": (len(comparison.variants) - 1) * (1 - confidence),
         "diverged": {key: count for key, count in comparison.diverged.items() if count},
         "headline": headline,
@@ -80,7 +87,7 @@ def shared_pages(
         "figures": overview,
         "verdicts": verdicts,
         "counts": counts,
-        "sets": sets,
+        "listed": listed,
         "sheets": sheets,
         "METRICS": METRICS,
     }
@@ -91,7 +98,7 @@ def shared_pages(
         "README.md": site.render("README.md", 0, **context),
         ".nojekyll": "\n",
         **{f"figures/{sheet.name}": sheet.png for sheet in sheets.values()},
-        **{f"tables/{table.name}.csv": table.csv for table in (headline, memory, counts, sets)},
+        **{f"tables/{table.name}.csv": table.csv for table in (headline, memory, counts, listed) if table},
         "tables/runs.csv": tables.runs(results),
     }
 
@@ -106,7 +113,7 @@ def variant_pages(
     for place, name in enumerate(names):
         variant = results.params.variants[name]
         own = {
-            "metrics": tables.metrics(name, comparison, results.params.evaluation.confidence),
+            "metrics": tables.metrics(name, comparison, results.params.tasks, results.params.evaluation.confidence),
             "layers": tables.layers(name, results),
             "parameters": tables.parameters(name, results),
         }
@@ -122,7 +129,7 @@ def variant_pages(
             norm=norm,
             confused=confused,
             diverged=divergences(results.replicas, name),
-            unfinished={labels: count for labels in LABEL_SETS if (count := comparison.unfinished[name, labels])},
+            unfinished={task: count for task in results.params.tasks if (count := comparison.unfinished[name, task])},
             previous=names[place - 1] if place else None,
             following=names[place + 1] if place + 1 < len(names) else None,
             **own,
@@ -136,7 +143,7 @@ def shared_context(results: Results) -> dict[str, Any]:
         "card": results.card,
         "params": results.params,
         "setting": setting(results),
-        "LABEL_SETS": LABEL_SETS,
+        "tasks": results.params.tasks,
         "BASELINE": BASELINE,
         "number": tables.number,
         "percent": tables.percent,
@@ -159,25 +166,25 @@ def setting(results: Results) -> dict[str, str]:
         "Data": f"{results.card['title']}, {image['width']}×{image['height']} pixels, {len(results.classes)} classes",
         "Network": f"{params.training.network} ({units}), {tables.number(size, 0)} parameters",
         "Images": f"{params.splits.train} to train, {params.splits.val} to validate, {test} to test",
-        "Seeds": f"{params.splits.seeds} per variant and label set, paired",
+        "Seeds": f"{params.splits.seeds} per variant and task, paired",
         "Epochs": f"at most {', '.join(epochs)}",
         "Device": ", ".join(devices),
         "PyTorch": ", ".join(versions),
     }
 
 
-def finding(comparison: Comparison, labels: str) -> Finding:
+def finding(comparison: Comparison, name: str, task: Task) -> Finding:
     """Sorted by the size of the difference."""
     found: dict[str, list[tuple[str, Estimate]]] = {
         kind: [] for kind in ("better", "worse", "negligible", "undecided", "unfinished")
     }
     for variant in comparison.variants:
-        estimate = comparison[variant, labels, "test_accuracy"]
-        if variant != BASELINE:
+        estimate = comparison[variant, name, "test_accuracy"]
+        if estimate.verdict:
             found[estimate.verdict].append((variant, estimate))
     for group in found.values():
         group.sort(key=lambda pair: -abs(pair[1].difference.mean) if pair[1].difference else 0)
-    return Finding(labels, **found)
+    return Finding(task, **found)
 
 
 def method(regularizer: Regularizer) -> Method:
@@ -196,4 +203,4 @@ def points(value: float) -> str:
 def divergences(replicas: pd.DataFrame, variant: str) -> list[dict[Hashable, Any]]:
     """The replicas of a variant whose loss was no longer finite."""
     rows = replicas[(replicas["variant"] == variant) & replicas["diverged"]]
-    return rows[["labels", "seed", "epochs"]].to_dict("records")
+    return rows[["task", "seed", "epochs"]].to_dict("records")

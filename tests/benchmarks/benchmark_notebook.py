@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
+from stages.models import NETWORKS
+from stages.training.history import METRICS
+from stages.training.streams import Streams
 from torch.utils.data import Subset
 
 from stages import config
 from stages.config import Training
-from stages.models import NETWORKS
 from stages.regularizers import Regularizer
 from stages.training.examples import Examples
-from stages.training.history import METRICS
 from stages.training.loop import train
-from stages.training.streams import Streams
 from tests import notebook
 
 SETTINGS = config.load().training.model_copy(

@@ -9,17 +9,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pytest_benchmark.fixture import BenchmarkFixture
+from stages.models import NETWORKS
+from stages.training.streams import Streams
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages import config
 from stages.config import Training
-from stages.models import NETWORKS
 from stages.regularizers import Regularizer
 from stages.training.device import find_device
 from stages.training.examples import Examples
 from stages.training.loop import augment, make_optimizer, step
-from stages.training.streams import Streams
 
 PARAMS = config.load()
 CLASSES = 3

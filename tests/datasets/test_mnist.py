@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.datasets import mnist
+from stages.datasets import idx, mnist
 from stages.datasets.manifest import read_manifest
 from stages.errors import UserError
 
@@ -28,7 +28,7 @@ def mirror(tmp_path, monkeypatch):
     for name, content in mnist.FILES.items():
         rows, row = content.rows // 1000, 4 if "images" in name else 1
         data = bytes(content.header) + generator.integers(0, 256 if row == 4 else 10, rows * row, np.uint8).tobytes()
-        small[name] = mnist.Content(rows, content.header, row, hashlib.md5(data).hexdigest())
+        small[name] = idx.Content(rows, content.header, row, hashlib.md5(data).hexdigest())
         (folder / name).write_bytes(gzip.compress(data))
     monkeypatch.setattr(mnist, "FILES", small)
     monkeypatch.setattr(mnist, "VALIDATION", 10)

@@ -260,7 +260,7 @@ def test_the_benchmark_says_which_of_its_variants_have_not_finished(
     write_benchmark(tmp_path, params)
     file = tmp_path / "data/evaluation/runs.parquet"
     runs = pd.read_parquet(file)
-    runs["unfinished"] = (runs["variant"] == "augmentation") & (runs["labels"] == "clean") & (runs["seed"] == 1)
+    runs["unfinished"] = (runs["variant"] == "augmentation") & (runs["task"] == "clean") & (runs["seed"] == 1)
     runs.to_parquet(file)
     monkeypatch.chdir(tmp_path)
     found = evidence.read(params, [])
@@ -378,13 +378,13 @@ def write_benchmark(folder: Path, params: Params) -> None:
     table = pd.DataFrame(
         {
             "variant": variant,
-            "labels": labels,
+            "task": task,
             "seed": seed,
             "test_accuracy": 0.7 + 0.1 * (variant == "augmentation") + spread(place, seed),
             "train_accuracy": 0.5 + spread(place, seed),
         }
         for place, variant in enumerate(params.variants)
-        for labels in ("clean", "partly_random", "random")
+        for task in ("clean", "partly_random", "random")
         for seed in range(3)
     )
     table = table.assign(

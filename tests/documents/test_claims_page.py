@@ -154,7 +154,7 @@ def test_the_data_of_the_benchmark_have_a_page() -> None:
     }
     page = str(claims.build(claims.Ledger(ledger, []), [], context)["claims.html"])
     assert "Tested on Generated points." in section(page, "one-effect")
-    assert page.count('<a href="data.html#label-sets">Generated</a>; Generated points') == 1
+    assert page.count('<a href="data.html#tasks">Generated</a>; Generated points') == 1
 
 
 def test_effects_stand_with_their_interval_and_what_matters(page: str) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages import rng
 from stages.datasets import transfer
-from stages.datasets.arrays import Labels
 from stages.datasets.manifest import sha256
 from stages.documents.logistic_decay import LogisticDecaySettings
 from stages.documents.outcome import DataNote
 from stages.errors import UserError
+from stages.tasks import Labels
+
+if TYPE_CHECKING:
+    pass
 
 FILE = "toydata.txt"
 LICENCE = "not stated"

@@ -246,8 +246,7 @@ def train(
     for epoch in range(epochs):
         on_epoch()
         losses[epoch] = _step(method, network, optimizer, x, targets)
-    normalizations = [module for module in network.modules() if isinstance(module, BatchNorm)]
-    scales = {f"scale.{layer}": module.weight.detach() for layer, module in enumerate(normalizations, start=1)}
+    scales = {f"scale.{layer}": module.weight.detach() for layer, module in enumerate(network.normalizations, start=1)}
     return {"losses": losses.T, **measure(network.eval(), parts), **scales}
 
 

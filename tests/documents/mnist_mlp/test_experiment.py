@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from stages.training.streams import Streams
 from torch import nn
 
 from stages.documents.mnist_mlp import MnistMlpSettings
@@ -29,7 +30,6 @@ from stages.documents.mnist_mlp.page import METHODS as NAMES
 from stages.documents.mnist_mlp.page import page
 from stages.documents.outcome import write
 from stages.training.device import find_device
-from stages.training.streams import Streams
 from tests import small
 
 CPU = torch.device("cpu")

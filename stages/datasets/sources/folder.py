@@ -8,58 +8,25 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from pydantic import Field
 from tqdm import tqdm
 
-from stages import config, rng
-from stages.config import Data
-from stages.datasets.arrays import Images
+from stages import rng
 from stages.datasets.manifest import Entry, Manifest, downloaded, write_manifest
 from stages.datasets.sampling import draw
-from stages.datasets.source import Decoded, LabelSet, Source
+from stages.datasets.sources.base import Decoded, LabelSet, Source
 from stages.errors import UserError
+from stages.tasks import Images
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 LEFT_BEHIND = ("Thumbs.db", "desktop.ini")
 """By operating systems; passed over, as are hidden files."""
 TEST_SHARE = 0.2
 """Of the images in `train`, where there is no `val`."""
-
-
-def fetch(data: Data, raw: Path) -> None:
-    """Nothing is copied: the manifest lists the files as they are now."""
-    folder = Path(data.folder.path)
-    files = {name: _entry(folder / name) for name in sorted(_files(folder))}
-    if not any(name.startswith("train/") for name in files):
-        raise UserError(
-            f"{folder} holds no images. Put yours into {folder}/train/<class>/ and, if some are meant for testing, "
-            f"into {folder}/val/<class>/; or name another folder in {config.PARAMS} (data.folder.path)"
-        )
-    write_manifest(Manifest("folder", files), raw)
-
-
-def decode(data: Data, raw: Path) -> Decoded:
-    folder = Path(data.folder.path)
-    files = downloaded("folder", raw).files
-    images: dict[str, Images] = {}
-    unreadable: dict[str, str] = {}
-    read = partial(_read, folder, data.folder.image_size)
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as threads:
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        outcomes = threads.map(read, files, files.values())
-        for name, outcome in zip(files, tqdm(outcomes, "reading images", len(files), disable=None), strict=True):
-            if isinstance(outcome, str):
-                unreadable[name] = outcome
-            else:
-                images[name] = outcome
-    if len(unreadable) > data.folder.max_unreadable * len(files):
-        raise UserError(
-            f"{folder}: {len(unreadable):,} of {len(files):,} files are unreadable. Mend or remove them, or raise "
-            f"data.folder.max_unreadable (a share, now {data.folder.max_unreadable:g}):\n" + _listed(unreadable)
-        )
-    return _arranged(folder, images, unreadable)
 
 
 def _arranged(folder: Path, images: Mapping[str, Images], unreadable: Mapping[str, str]) -> Decoded:
@@ -94,12 +61,12 @@ def _arranged(folder: Path, images: Mapping[str, Images], unreadable: Mapping[st
     pixels = np.stack(list(images.values()))
     return Decoded(
         pixels[pool],
-        {"clean": LabelSet(labels[pool], "the names of the folders", 0.0)},
+        LabelSet(labels[pool], "the names of the folders", 0.0),
         pixels[test],
         labels[test],
         origin,
         tuple(names),
-        unreadable,
+        unreadable=unreadable,
     )
 
 
@@ -167,13 +134,51 @@ def _listed(reasons: Mapping[str, str], at_most: int = 10) -> str:
     return "\n".join(lines) + (f"\n  and {len(reasons) - at_most:,} more" if len(reasons) > at_most else "")
 
 
-FOLDER = Source(
-    title="Images from a folder",
-    description="Images that the user of the benchmark supplied, resized to squares.",
-    url=None,
-    licence=None,
-    licence_url=None,
-    citation=None,
-    fetch=fetch,
-    decode=decode,
-)
+class Folder(Source):
+    title: ClassVar[str] = "Images from a folder"
+    description: ClassVar[str] = "Images that the user of the benchmark supplied, resized to squares."
+    augmentation: ClassVar[Mapping[str, float]] = {"horizontal_flip": 0.5, "shift": 0}
+
+    path: str = Field(min_length=1)
+    image_size: int = Field(ge=4, le=512)
+    max_unreadable: float = Field(ge=0, le=1)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.image_size, self.image_size, 3
+
+    @property
+    def reads(self) -> Path | None:
+        return Path(self.path)
+
+    def fetch(self, raw: Path) -> None:
+        """Nothing is copied: the manifest lists the files as they are now."""
+        folder = Path(self.path)
+        files = {name: _entry(folder / name) for name in sorted(_files(folder))}
+        if not any(name.startswith("train/") for name in files):
+            raise UserError(
+                f"{folder} holds no images. Put yours into {folder}/train/<class>/ and, if some are meant for testing, "
+                f"into {folder}/val/<class>/; or name another folder in params.yaml (data.folder.path)"
+            )
+        write_manifest(Manifest("folder", files), raw)
+
+    def decode(self, raw: Path) -> Decoded:
+        folder = Path(self.path)
+        files = downloaded("folder", raw).files
+        images: dict[str, Images] = {}
+        unreadable: dict[str, str] = {}
+        read = partial(_read, folder, self.image_size)
+        with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as threads:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            outcomes = threads.map(read, files, files.values())
+            for name, outcome in zip(files, tqdm(outcomes, "reading images", len(files), disable=None), strict=True):
+                if isinstance(outcome, str):
+                    unreadable[name] = outcome
+                else:
+                    images[name] = outcome
+        if len(unreadable) > self.max_unreadable * len(files):
+            raise UserError(
+                f"{folder}: {len(unreadable):,} of {len(files):,} files are unreadable. Mend or remove them, or raise "
+                f"data.folder.max_unreadable (a share, now {self.max_unreadable:g}):\n" + _listed(unreadable)
+            )
+        return _arranged(folder, images, unreadable)

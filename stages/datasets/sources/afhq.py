@@ -5,23 +5,27 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from stages.config import Data
 from stages.datasets import archives
-from stages.datasets.arrays import Images, Labels
 from stages.datasets.manifest import downloaded, verify
-from stages.datasets.source import Decoded, LabelSet, Listing, Source
+from stages.datasets.sources.base import Decoded, LabelSet, Listing, Source
 from stages.datasets.transfer import fetch as fetch_files
 from stages.errors import UserError
+from stages.tasks import Images, Labels
 
 ARCHIVES = {"clean": "afhq.zip", "partly_random": "afhq_10_32x32.zip", "random": "afhq_random_32x32.zip"}
+URLS = {
+    "clean": "https://osf.io/kgfvj/download",
+    "partly_random": "https://osf.io/wvgkq/download",
+    "random": "https://osf.io/9sj7p/download",
+}
 CLASSES = ("cat", "dog", "wild")
 COUNTS = {"train": {"cat": 5153, "dog": 4739, "wild": 4738}, "val": {"cat": 500, "dog": 500, "wild": 500}}
 """Images in the clean archive. The other two hold the same training images in folders of other classes."""
@@ -41,11 +45,6 @@ class Member:
     file: str
 
 
-def fetch(data: Data, raw: Path) -> None:
-    urls = {name: getattr(data.afhq, label_set) for label_set, name in ARCHIVES.items()}
-    fetch_files("afhq", urls, LICENCE, accept, raw)
-
-
 def accept(path: Path) -> None:
     """Raise `UserError` unless the archive is whole, safe to read and has as many images as it should."""
     members = [member for name, _ in archives.contents(path) if (member := _member(path, name))]
@@ -62,52 +61,6 @@ def accept(path: Path) -> None:
             + "; found "
             + (", ".join(f"{found[where]:,} in {where}" for where in sorted(found)) or "none")
         )
-
-
-def decode(data: Data, raw: Path) -> Decoded:
-    files = downloaded("afhq", raw).files
-    for name in ARCHIVES.values():
-        verify(raw / name, files[name])
-    members, digests, pixels, wrong = [], [], [], Counter[str]()
-    clean = raw / ARCHIVES["clean"]
-    for name, content in archives.contents(clean):
-        if member := _member(clean, name):
-            image = _pixels(content)
-            if isinstance(image, str):
-                wrong[image] += 1
-            else:
-                members.append(member)
-                digests.append(_digest(content))
-                pixels.append(image)
-    if wrong:
-        raise UserError(
-            f"{clean.name}: expected {sum(wrong.values()) + len(members):,} RGB images of {SIDE}x{SIDE}; found "
-            + ", ".join(f"{count:,} {what}" for what, count in sorted(wrong.items()))
-        )
-    images, labels = np.stack(pixels), np.array([member.label for member in members], np.int64)
-    train = np.array([member.part == "train" for member in members])
-    reference = Reference(
-        [digest for digest, inside in zip(digests, train, strict=True) if inside],
-        images[train],
-        [member.file for member, inside in zip(members, train, strict=True) if inside],
-    )
-    noisy = {name: _noisy(raw / ARCHIVES[name], reference, NOMINAL_RATES[name]) for name in NOMINAL_RATES}
-    return Decoded(
-        images[train],
-        {"clean": LabelSet(labels[train], f"{clean.name}, as published", 0.0), **noisy},
-        images[~train],
-        labels[~train],
-        f"the folder val of {clean.name}",
-        CLASSES,
-    )
-
-
-def listings(data: Data, raw: Path) -> dict[str, Listing]:
-    """Each archive on its own, with the labels of its folders; images are decoded when they are read."""
-    files = downloaded("afhq", raw).files
-    for name in ARCHIVES.values():
-        verify(raw / name, files[name])
-    return {label_set: _listing(raw / name) for label_set, name in ARCHIVES.items()}
 
 
 def _listing(path: Path) -> Listing:
@@ -209,15 +162,68 @@ def _positions(keys: Sequence[Key]) -> dict[Key, list[int]]:
     return dict(found)
 
 
-AFHQ = Source(
-    title="Animal Faces (AFHQ)",
-    description="Photos of the faces of cats, dogs and wild animals, reduced to 32x32 pixels by the Neuromatch course.",
-    url="https://github.com/clovaai/stargan-v2",
-    licence=LICENCE,
-    licence_url="https://creativecommons.org/licenses/by-nc/4.0/",
-    citation="Y. Choi, Y. Uh, J. Yoo, J.-W. Ha: StarGAN v2: Diverse Image Synthesis for Multiple Domains. CVPR 2020. "
-    "https://arxiv.org/abs/1912.01865",
-    fetch=fetch,
-    decode=decode,
-    listings=listings,
-)
+class Afhq(Source):
+    title: ClassVar[str] = "Animal Faces (AFHQ)"
+    description: ClassVar[str] = (
+        "Photos of the faces of cats, dogs and wild animals, reduced to 32x32 pixels by the Neuromatch course."
+    )
+    url: ClassVar[str | None] = "https://github.com/clovaai/stargan-v2"
+    licence: ClassVar[str | None] = LICENCE
+    licence_url: ClassVar[str | None] = "https://creativecommons.org/licenses/by-nc/4.0/"
+    citation: ClassVar[str | None] = (
+        "Y. Choi, Y. Uh, J. Yoo, J.-W. Ha: StarGAN v2: Diverse Image Synthesis for Multiple Domains. CVPR 2020. "
+        "https://arxiv.org/abs/1912.01865"
+    )
+    augmentation: ClassVar[Mapping[str, float]] = {"horizontal_flip": 0.5, "shift": 0}
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return SIDE, SIDE, 3
+
+    def fetch(self, raw: Path) -> None:
+        fetch_files("afhq", {ARCHIVES[name]: url for name, url in URLS.items()}, LICENCE, accept, raw)
+
+    def decode(self, raw: Path) -> Decoded:
+        files = downloaded("afhq", raw).files
+        for name in ARCHIVES.values():
+            verify(raw / name, files[name])
+        members, digests, pixels, wrong = [], [], [], Counter[str]()
+        clean = raw / ARCHIVES["clean"]
+        for name, content in archives.contents(clean):
+            if member := _member(clean, name):
+                image = _pixels(content)
+                if isinstance(image, str):
+                    wrong[image] += 1
+                else:
+                    members.append(member)
+                    digests.append(_digest(content))
+                    pixels.append(image)
+        if wrong:
+            raise UserError(
+                f"{clean.name}: expected {sum(wrong.values()) + len(members):,} RGB images of {SIDE}x{SIDE}; found "
+                + ", ".join(f"{count:,} {what}" for what, count in sorted(wrong.items()))
+            )
+        images, labels = np.stack(pixels), np.array([member.label for member in members], np.int64)
+        train = np.array([member.part == "train" for member in members])
+        reference = Reference(
+            [digest for digest, inside in zip(digests, train, strict=True) if inside],
+            images[train],
+            [member.file for member, inside in zip(members, train, strict=True) if inside],
+        )
+        noisy = {name: _noisy(raw / ARCHIVES[name], reference, NOMINAL_RATES[name]) for name in NOMINAL_RATES}
+        return Decoded(
+            images[train],
+            LabelSet(labels[train], f"{clean.name}, as published", 0.0),
+            images[~train],
+            labels[~train],
+            f"the folder val of {clean.name}",
+            CLASSES,
+            noisy,
+        )
+
+    def listings(self, raw: Path) -> dict[str, Listing]:
+        """Each archive on its own, with the labels of its folders; images are decoded when they are read."""
+        files = downloaded("afhq", raw).files
+        for name in ARCHIVES.values():
+            verify(raw / name, files[name])
+        return {label_set: _listing(raw / name) for label_set, name in ARCHIVES.items()}
