@@ -6,12 +6,13 @@ import shutil
 
 from stages import config
 from stages.datasets.manifest import NAME, RAW, downloaded
+from stages.datasets.sources import Source
 from stages.errors import stage
 
 
 @stage
 def main() -> None:
-    source = config.load().source
+    source: Source = config.load().source
     raw = RAW / source.name
     source.fetch(raw)
     keep = {NAME, *downloaded(source.name, raw).files}

@@ -43,9 +43,9 @@ class Measure:
         return Measure(self.terms + tuple((-weight, outcome) for weight, outcome in other.terms))
 
 
-def of_benchmark(variant: str, labels: str = "clean", metric: str = "test_accuracy") -> Measure:
+def of_benchmark(variant: str, task: str = "clean", metric: str = "test_accuracy") -> Measure:
     """A metric of a variant of the benchmark."""
-    return Measure(((1.0, OutcomeKey(EVALUATION, f"{variant}/{labels}", metric)),))
+    return Measure(((1.0, OutcomeKey(EVALUATION, f"{variant}/{task}", metric)),))
 
 
 def of_document(name: str, case: str, metric: str) -> Measure:

@@ -19,7 +19,6 @@ REGULARIZERS = (
 """The variants that add one method to the reference, or two penalties."""
 COCKTAIL = ("augmentation", "weight_decay", "dropout", "batch_norm", "label_smoothing", "early_stopping")
 """What the variant `everything` is mixed of."""
-LABELS = {"clean": "clean labels", "partly_random": "partly random labels", "random": "random labels"}
 UNTUNED = "Strengths are those of `params.yaml`, not tuned."
 UNFINISHED = "All variants have equally many epochs; one that slows learning down may not have come to its end in them."
 
@@ -27,10 +26,14 @@ ACCURACY_FIGURE = "index.html#differences"
 EFFECTS_FIGURE = "claims.html#claims-points"
 
 
-def beats(variant: str, other: str = BASELINE, labels: str = "clean", case: str = "") -> Points:
+def named(task: str) -> str:
+    return f"{task.replace('_', ' ')} labels"
+
+
+def beats(variant: str, other: str = BASELINE, task: str = "clean", case: str = "") -> Points:
     """The one variant is said to be more accurate on the test set."""
-    text = f"test accuracy of `{variant}` minus that of `{other}`, {LABELS[labels]}"
-    difference = of_benchmark(variant, labels) - of_benchmark(other, labels)
+    text = f"test accuracy of `{variant}` minus that of `{other}`, {named(task)}"
+    difference = of_benchmark(variant, task) - of_benchmark(other, task)
     return Points(case or variant, text, difference, "greater", ACCURACY_FIGURE)
 
 
@@ -134,7 +137,7 @@ CLAIMS = (
         section="Tutorial 1 of the same day, early stopping",
         experiment="The benchmark: early stopping keeps the weights of that epoch, and starts from the same weights "
         "as the reference, which keeps the last. It may stop before the best epoch of the full run.",
-        parts=[beats("early_stopping", labels=labels, case=LABELS[labels]) for labels in ("clean", "partly_random")],
+        parts=[beats("early_stopping", task=task, case=named(task)) for task in ("clean", "partly_random")],
     ),
     Claim(
         id="dropout-helps",
