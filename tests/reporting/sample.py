@@ -12,7 +12,7 @@ import pandas as pd
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 from safetensors.numpy import save_file
 
-from stages import config
+from stages import compare, config
 from stages.metrics import METRICS
 from stages.studies import face_notebook, outcome, toy_dropout
 from stages.tasks import Material, Split, Task, write
@@ -144,6 +144,9 @@ def write_results(root: Path) -> None:
         save_file(weights, folder / "weights.safetensors")
     table = pd.DataFrame(rows).astype({"epochs_to_fit": "Int64"})
     table.to_parquet(data / "evaluation/runs.parquet", index=False)
+    settings = config.load(root / "params.yaml")
+    compared = compare.compare(table, settings.claims, settings.evaluation.confidence)
+    compared.to_parquet(data / "comparisons.parquet", index=False)
     pd.DataFrame(confusion).to_parquet(data / "evaluation/confusion.parquet", index=False)
     pd.DataFrame(layers).to_parquet(data / "evaluation/layers.parquet", index=False)
     write_seeds(root, images, clean)
