@@ -30,6 +30,10 @@ class Interval:
         return self.high - self.low > 1e-9 * max(abs(self.low), abs(self.high))
 
 
+UNDEFINED = Interval(np.nan, np.nan, np.nan, 0)
+"""Of no values."""
+
+
 def mean_interval(values: np.ndarray, confidence: float) -> Interval:
     """Student-t interval of the mean of values (n,).
 

@@ -25,8 +25,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.numpy import load_file, save_file
 
-from stages import config, files, track, tracking
+from stages import compare, config, files, track, tracking
 from stages.errors import UserError
+from stages.metrics import METRICS, VERDICTS
 from tests import small
 
 PROJECT = Path(__file__).parents[1]
@@ -61,7 +62,15 @@ def write_results(
     (root / "reports" / "index.html").write_text("<h1>Report</h1>")
     (root / "reports" / "timing" / "index.html").write_text("<h1>Timing</h1>")
     rows = [write_variant(root, variant, seeds, epochs) for variant in variants]
-    files.write_parquet(data / "evaluation" / "runs.parquet", pd.concat(rows, ignore_index=True))
+    write_evaluation(pd.concat(rows, ignore_index=True), root)
+
+
+def write_evaluation(table: pd.DataFrame, root: Path) -> None:
+    """The rows of the evaluation, and what is made of them."""
+    params = config.load(root / "params.yaml")
+    files.write_parquet(root / track.EVALUATION, table)
+    compared = compare.compare(table, params.claims, params.evaluation.confidence)
+    files.write_parquet(root / track.COMPARISONS, compared)
 
 
 def write_variant(root: Path, variant: str, seeds: int, epochs: int) -> pd.DataFrame:
@@ -87,8 +96,7 @@ def write_variant(root: Path, variant: str, seeds: int, epochs: int) -> pd.DataF
         "versions": {"python": "3.11.7", "torch": "2.14.1"},
     }
     files.write_json(folder / "run.json", run)
-    metrics = ["test_accuracy", "test_loss", "train_accuracy", "val_accuracy", "accuracy_on_wrong_given"]
-    rows = replicas.assign(variant=variant, **{metric: rng.uniform(0.5, 0.9, len(replicas)) for metric in metrics})
+    rows = replicas.assign(variant=variant, **{metric: rng.uniform(0.5, 0.9, len(replicas)) for metric in METRICS})
     rows.loc[rows["task"] == "clean", "accuracy_on_wrong_given"] = np.nan
     rows["epochs_to_fit"] = pd.array([7, *[None] * (len(rows) - 1)], dtype="Int64")
     rows["diverged"] = rows["unfinished"] = False
@@ -196,7 +204,7 @@ def change(metric: str, value: float, variant: str, task: str, seed: int) -> Non
     table = pd.read_parquet(track.EVALUATION)
     row = (table["variant"] == variant) & (table["task"] == task) & (table["seed"] == seed)
     table.loc[row, metric] = value
-    files.write_parquet(track.EVALUATION, table)
+    write_evaluation(table, Path())
 
 
 def test_every_result_becomes_a_run(anywhere: str) -> None:
@@ -240,6 +248,15 @@ def test_every_result_becomes_a_run(anywhere: str) -> None:
     # For two values the half width of a Student-t interval is half their distance times its quantile, 12.706 for 95 %.
     distance = abs(values.iloc[0] - values.iloc[1])
     assert summary.data.metrics["mean_half_width/test_accuracy"] == pytest.approx(12.7062 * distance / 2, rel=1e-4)
+    others = table.xs(("none", "random"), level=("variant", "task"))["test_accuracy"]
+    difference = (values - others).to_numpy()
+    assert summary.data.metrics["difference/test_accuracy"] == pytest.approx(difference.mean())
+    half = 12.7062 * abs(difference[0] - difference[1]) / 2
+    assert summary.data.metrics["difference_half_width/test_accuracy"] == pytest.approx(half, rel=1e-4)
+    assert summary.data.tags["verdict"] in VERDICTS
+    reference = found["none · random"].data
+    assert "verdict" not in reference.tags
+    assert not [name for name in reference.metrics if name.startswith("difference")]
     assert not set(summary.data.metrics) & set(replica.data.metrics)
     attached = pd.read_csv(artifact(summary, "history.csv"), float_precision="round_trip")
     pd.testing.assert_frame_equal(attached, history.reset_index(drop=True), check_dtype=False)

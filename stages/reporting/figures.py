@@ -116,7 +116,7 @@ def memories(comparison: Comparison, name: str, task: Task) -> Figure:
         "accuracy_on_wrong_true": "Wrong labels seen through",
     }
     table = comparison.frame(metrics).query("task == @name")
-    names = {v: f"{v} …" if comparison.unfinished[v, name] else v for v in comparison.variants}
+    names = {v: f"{v} …" if comparison[v, name, "test_accuracy"].unfinished else v for v in comparison.variants}
     data = table.assign(panel=table["metric"].map(metrics), row=table["variant"].map(names), value=table["mean"])
     chart = charts.dots(tuple(names.values()), tuple(metrics.values()), "Share (%)", domain=(0, 100))
     return Figure(

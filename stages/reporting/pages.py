@@ -16,7 +16,7 @@ from stages.config import BASELINE, Task
 from stages.metrics import METRICS
 from stages.regularizers.base import Regularizer
 from stages.reporting import figures, images, site, tables
-from stages.reporting.comparison import Comparison, Estimate, compare
+from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.figures import Figure
 from stages.reporting.results import Results
 
@@ -54,8 +54,8 @@ def build(results: Results, verdicts: Mapping[str, int], drawing: figures.Drawin
 
     `verdicts` are how many claims got each verdict.
     """
-    comparison = compare(results.replicas, results.params)
     tasks = results.params.tasks
+    comparison = Comparison(results.comparisons, tuple(results.params.variants), tuple(tasks))
     overview = [
         figures.differences(comparison, tasks),
         *(figures.memories(comparison, name, task) for name, task in [*tables.noisy_ones(tasks).items()][:1]),
@@ -81,7 +81,12 @@ def shared_pages(
     context = shared_context(results) | {
         "findings": [finding(comparison, name, task) for name, task in tasks.items()],
         "by_chance": (len(comparison.variants) - 1) * (1 - confidence),
-        "diverged": {key: count for key, count in comparison.diverged.items() if count},
+        "diverged": {
+            (variant, task): count
+            for variant in comparison.variants
+            for task in tasks
+            if (count := comparison[variant, task, "test_accuracy"].diverged)
+        },
         "headline": headline,
         "memory": memory,
         "figures": overview,
@@ -129,7 +134,11 @@ def variant_pages(
             norm=norm,
             confused=confused,
             diverged=divergences(results.replicas, name),
-            unfinished={task: count for task in results.params.tasks if (count := comparison.unfinished[name, task])},
+            unfinished={
+                task: count
+                for task in results.params.tasks
+                if (count := comparison[name, task, "test_accuracy"].unfinished)
+            },
             previous=names[place - 1] if place else None,
             following=names[place + 1] if place + 1 < len(names) else None,
             **own,

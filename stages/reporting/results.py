@@ -45,6 +45,8 @@ class Results:
     runs: Mapping[str, Run]
     replicas: pd.DataFrame
     """One row per `variant, task, seed` with every metric of `evaluate`."""
+    comparisons: pd.DataFrame
+    """What `compare` made of it: one row per `variant, task, metric`."""
     confusion: pd.DataFrame
     """`variant, task, seed, true, predicted, count` on the test set."""
     layers: pd.DataFrame
@@ -70,14 +72,15 @@ def read(params: Params) -> Results:
             material=tasks.read(),
             runs={name: _read_run(DATA / "runs" / name) for name in params.variants},
             replicas=replicas,
+            comparisons=pd.read_parquet(DATA / "comparisons.parquet"),
             confusion=pd.read_parquet(DATA / "evaluation/confusion.parquet"),
             layers=pd.read_parquet(DATA / "evaluation/layers.parquet"),
             repository=_repository(),
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or error} is missing; `dvc repro report` makes it and the report") from None
-    if missing := sorted(set(params.variants) - set(replicas["variant"])):
-        raise UserError(f"{DATA / 'evaluation'} knows nothing of {', '.join(missing)}; run `dvc repro report`")
+    if missing := sorted(set(params.variants) - set(results.comparisons["variant"])):
+        raise UserError(f"{DATA / 'comparisons.parquet'} knows nothing of {', '.join(missing)}; run `dvc repro report`")
     return results
 
 

@@ -64,19 +64,17 @@ def headline(comparison: Comparison, tasks: Mapping[str, Task], confidence: floa
         row = [variant_cell(variant)]
         for task in tasks:
             estimate = comparison[variant, task, "test_accuracy"]
-            row += [mean_cell(estimate), difference_cell(estimate)]
+            row += [mean_cell(estimate, interval=False, marked=False), difference_cell(estimate)]
         row += [
-            mean_cell(comparison[variant, task, "accuracy_on_wrong_given"], False, comparison.unfinished[variant, task])
+            mean_cell(comparison[variant, task, "accuracy_on_wrong_given"], interval=False, marked=True)
             for task in noisy
         ]
-        row.append(number_cell(comparison.replicas[variant, next(iter(tasks))], 0))
-        for kind, counts in (("diverged", comparison.diverged), ("unfinished", comparison.unfinished)):
-            row.append(count_cell(sum(counts[variant, task] for task in tasks), kind))
+        own = [comparison[variant, task, "test_accuracy"] for task in tasks]
+        row.append(number_cell(own[0].replicas, 0))
+        row.append(count_cell(sum(estimate.diverged for estimate in own), "diverged"))
+        row.append(count_cell(sum(estimate.unfinished for estimate in own), "unfinished"))
         rows.append(row)
     data = comparison.frame(["test_accuracy", "accuracy_on_wrong_given"])
-    data["replicas"] = [comparison.replicas[key] for key in zip(data["variant"], data["task"], strict=True)]
-    data["diverged"] = [comparison.diverged[key] for key in zip(data["variant"], data["task"], strict=True)]
-    data["unfinished"] = [comparison.unfinished[key] for key in zip(data["variant"], data["task"], strict=True)]
     return Table(
         "headline",
         f"Test accuracy in per cent, mean over seeds, and the difference to {BASELINE} in points, seed by seed, with "
@@ -119,10 +117,8 @@ def memorization(comparison: Comparison, tasks: Mapping[str, Task], confidence: 
     for variant in comparison.variants:
         row = [variant_cell(variant)]
         for task in noisy:
-            row += [
-                mean_cell(comparison[variant, task, key], True, comparison.unfinished[variant, task]) for key in MEMORY
-            ]
-            row.append(epochs_cell(comparison[variant, task, "epochs_to_fit"], comparison.replicas[variant, task]))
+            row += [mean_cell(comparison[variant, task, key], interval=True, marked=True) for key in MEMORY]
+            row.append(epochs_cell(comparison[variant, task, "epochs_to_fit"]))
         rows.append(row)
     data = comparison.frame([*MEMORY, "epochs_to_fit"])
     return Table(
@@ -147,9 +143,9 @@ def metrics(variant: str, comparison: Comparison, tasks: Mapping[str, Task], con
         for task in tasks:
             estimate = comparison[variant, task, key]
             if key == "epochs_to_fit":
-                row.append(epochs_cell(estimate, comparison.replicas[variant, task]))
+                row.append(epochs_cell(estimate))
             else:
-                row.append(mean_cell(estimate, interval=True))
+                row.append(mean_cell(estimate, interval=True, marked=False))
             if variant != BASELINE:
                 row.append(difference_cell(estimate))
         rows.append(row)
@@ -267,12 +263,13 @@ def variant_cell(variant: str) -> Cell:
     return Cell(variant, sort=variant, link=f"variants/{variant}.html", code=True)
 
 
-def mean_cell(estimate: Estimate, interval: bool = False, unfinished: int = 0) -> Cell:
+def mean_cell(estimate: Estimate, interval: bool, marked: bool) -> Cell:
+    """The mean, if asked for with its interval, and marked if a replica was still learning."""
     mean, decimals = estimate.value, estimate.metric.decimals
     if not mean.n:
         return Cell("–")
     detail = span(mean.low, mean.high, decimals) if interval else ""
-    return Cell(number(mean.mean, decimals), detail, mean.mean, "unfinished" if unfinished else "")
+    return Cell(number(mean.mean, decimals), detail, mean.mean, "unfinished" if marked and estimate.unfinished else "")
 
 
 def difference_cell(estimate: Estimate) -> Cell:
@@ -283,15 +280,15 @@ def difference_cell(estimate: Estimate) -> Cell:
         number(difference.mean, decimals, signed=True),
         span(difference.low, difference.high, decimals),
         difference.mean,
-        estimate.verdict or "",
+        estimate.verdict,
     )
 
 
-def epochs_cell(estimate: Estimate, replicas: int) -> Cell:
+def epochs_cell(estimate: Estimate) -> Cell:
     fitted = estimate.value
     if not fitted.n:
-        return Cell("never", f"0 of {replicas}")
-    return Cell(number(fitted.mean, 0), f"{fitted.n} of {replicas}", fitted.mean)
+        return Cell("never", f"0 of {estimate.replicas}")
+    return Cell(number(fitted.mean, 0), f"{fitted.n} of {estimate.replicas}", fitted.mean)
 
 
 def count_cell(count: int, kind: str) -> Cell:

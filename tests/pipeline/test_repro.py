@@ -63,7 +63,7 @@ def test_a_second_run_has_nothing_to_do(project: Path) -> None:
 def test_a_forced_run_gives_the_same_to_the_byte(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     report = small.contents(project / "reports")
-    assert len(repro(project, "--force")) == 8 + len(small.VARIANTS)
+    assert len(repro(project, "--force")) == 9 + len(small.VARIANTS)
     assert (project / "dvc.lock").read_bytes() == before
     assert small.contents(project / "reports") == report
     assert small.run(project, "git", "status", "--porcelain").stdout == ""
@@ -86,7 +86,7 @@ def test_training_does_not_depend_on_the_test_set(project: Path) -> None:
 def test_an_experiment_with_one_variant_runs_that_variant(project: Path) -> None:
     done = small.run(project, "dvc", "exp", "run", "-S", "variants.l1.l1.strength=0.00001", TARGET)
     ran = re.findall(r"Running stage '(.+)':", done.stdout)
-    assert ran == ["train@l1", "evaluate", "claims", "report", "track"]
+    assert ran == ["train@l1", "evaluate", "compare", "claims", "report", "track"]
     params = json.loads(small.run(project, "dvc", "params", "diff", "--json").stdout)
     strength = params["params.yaml"]["variants.l1.l1.strength"]
     assert (strength["old"], strength["new"]) == (0.001, 0.00001)
@@ -104,10 +104,10 @@ def test_an_experiment_with_one_variant_runs_that_variant(project: Path) -> None
 def test_a_variant_comes_and_goes(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     edit(project, "mine", "l2", strength=0.05)
-    assert repro(project) == ["train@mine", "evaluate", "claims", "report", "track"]
+    assert repro(project) == ["train@mine", "evaluate", "compare", "claims", "report", "track"]
     assert (project / "reports/variants/mine.html").exists()
     small.run(project, "git", "checkout", "--quiet", "--", "params.yaml")
-    assert set(repro(project)) <= {"evaluate", "claims", "report", "track"}
+    assert set(repro(project)) <= {"evaluate", "compare", "claims", "report", "track"}
     assert not (project / "reports/variants/mine.html").exists()
     assert not (project / "data/runs/mine").exists()
     lock = loads_yaml((project / "dvc.lock").read_text())["stages"]
@@ -142,7 +142,7 @@ def test_a_cut_lock_file_is_restored_and_nothing_runs(project: Path) -> None:
 def test_without_a_lock_file_nothing_is_trained_anew(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     (project / "dvc.lock").unlink()
-    assert repro(project) == ["download", "evaluate", "claims", "report", "track"]
+    assert repro(project) == ["download", "evaluate", "compare", "claims", "report", "track"]
     assert (project / "dvc.lock").read_bytes() == before
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 from safetensors.numpy import save_file
 
+from stages import compare, config
 from stages.documents import outcome
 from stages.documents.base import ExperimentContext
 from stages.documents.face_notebook import ToyDropoutSettings, replay, toy_dropout
@@ -145,6 +146,9 @@ def write_results(root: Path) -> None:
         save_file(weights, folder / "weights.safetensors")
     table = pd.DataFrame(rows).astype({"epochs_to_fit": "Int64"})
     table.to_parquet(data / "evaluation/runs.parquet", index=False)
+    settings = config.load(root / "params.yaml")
+    compared = compare.compare(table, settings.claims, settings.evaluation.confidence)
+    compared.to_parquet(data / "comparisons.parquet", index=False)
     pd.DataFrame(confusion).to_parquet(data / "evaluation/confusion.parquet", index=False)
     pd.DataFrame(layers).to_parquet(data / "evaluation/layers.parquet", index=False)
     write_documents(root, images, clean)

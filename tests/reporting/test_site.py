@@ -25,8 +25,8 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 from scipy import stats
 
 from stages import config, report, timing
-from stages.metrics import METRICS
-from stages.reporting import site, tables
+from stages.metrics import METRICS, VERDICTS
+from stages.reporting import charts, site, tables
 from stages.reporting.colors import PALETTE
 from tests.reporting.sample import (
     CLASSES,
@@ -227,6 +227,20 @@ def test_every_metric_is_defined_on_the_page_of_the_methods(documents: dict[str,
         assert metric.defined(config.load().evaluation) in html
 
 
+def test_verdicts_have_the_same_names_everywhere(reports: Path) -> None:
+    found = set()
+    for path in [*reports.glob("tables/*.csv"), *reports.glob("figures/*.csv")]:
+        table = pd.read_csv(path, keep_default_na=False)
+        if "verdict" in table and not path.stem.startswith("claims"):  # those are verdicts on claims
+            found |= set(table["verdict"])
+    assert {"worse", "undecided", "unfinished"} <= found <= {*VERDICTS, ""}
+    assert set(charts.DIRECTIONS) <= set(VERDICTS)
+    macros = (ROOT / "stages/reporting/templates/macros.html").read_text()
+    marks = re.search(r"set marks = (\{.+?\})", macros)
+    assert marks
+    assert set(json.loads(marks[1])) == {*VERDICTS, "diverged"}
+
+
 def test_csv_of_the_headline_agrees_with_the_replicas(reports: Path, project: Path) -> None:
     table = pd.read_csv(reports / "tables/headline.csv").set_index(["metric", "variant", "task"])
     runs = pd.read_parquet(project / "data/evaluation/runs.parquet").groupby(["variant", "task"])
@@ -405,7 +419,9 @@ def test_an_error_leaves_the_old_site(copy: Path, monkeypatch: pytest.MonkeyPatc
     assert contents(copy / "reports") == before
 
 
-@pytest.mark.parametrize("missing", ["evaluation/runs.parquet", "runs/l1/run.json", "card.json", "pool.npz"])
+@pytest.mark.parametrize(
+    "missing", ["evaluation/runs.parquet", "comparisons.parquet", "runs/l1/run.json", "card.json", "pool.npz"]
+)
 def test_a_missing_result_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: str
 ) -> None:
@@ -422,8 +438,9 @@ def test_a_variant_without_results_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_results(tmp_path)
-    runs = pd.read_parquet(tmp_path / "data/evaluation/runs.parquet")
-    runs[runs["variant"] != "l1"].to_parquet(tmp_path / "data/evaluation/runs.parquet")
+    file = tmp_path / "data/comparisons.parquet"
+    found = pd.read_parquet(file)
+    found[found["variant"] != "l1"].to_parquet(file)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         report.main()
