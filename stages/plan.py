@@ -6,14 +6,14 @@ only the variants that use it.
 
 from __future__ import annotations
 
-import inspect
+import sys
 from pathlib import Path
 from typing import Any
 
-from stages import config, files
+from stages import config, files, regularizers
 from stages.config import Variant
 from stages.errors import stage
-from stages.regularizers.base import Regularizer, Work
+from stages.regularizers import base
 
 PLAN = Path("data/plan")
 
@@ -38,15 +38,15 @@ def plan(variant: Variant) -> dict[str, Any]:
 
 
 def own_files(variant: Variant) -> list[Path]:
-    """The files that hold a variant's methods, and what these inherit from, but for the base of all."""
-    classes = {kind for method in variant.regularizers for one in (type(method), method.work) for kind in one.__mro__}
-    root = Path.cwd()
-    paths = {
-        Path(inspect.getfile(kind)).resolve().relative_to(root)
-        for kind in classes
-        if issubclass(kind, Regularizer | Work) and kind not in (Regularizer, Work)
-    }
-    return sorted(paths)
+    """The files that hold a variant's methods, and those beside them that these take something from."""
+    shared = {regularizers.__name__, base.__name__}  # what all methods take from is the training's own code
+    found: set[str] = set()
+    new = {type(method).__module__ for method in variant.regularizers}
+    while new := new - found - shared:
+        found |= new
+        used = {getattr(value, "__module__", "") for name in new for value in vars(sys.modules[name]).values()}
+        new = {str(name) for name in used if str(name).startswith(f"{regularizers.__name__}.")}
+    return sorted(Path(*name.split(".")).with_suffix(".py") for name in found)
 
 
 if __name__ == "__main__":

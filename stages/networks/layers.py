@@ -210,11 +210,15 @@ class Activation(nn.Module):
         return y
 
 
+KINDS = ("input", "norm", "drop", "branch")
+"""Of places: for images, after a hidden layer's linear map, after that before the activation, at the end of a residual
+branch."""
+
+
 class Place(nn.Module):
     """Where methods hang modules of theirs: does nothing by itself, else applies them in the order they came.
 
-    ``kind`` is `input`, `norm` (after a hidden layer's linear map), `drop` (after that, before the activation) or
-    `branch` (the end of a residual branch); ``units`` are the units or channels there.
+    ``kind`` is one of ``KINDS``; ``units`` are the units or channels there.
     """
 
     def __init__(self, kind: str, units: int):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from stages.networks.layers import BatchNorm, Dropout, Noise, Normalization, Place, Weighted
+from stages.networks.layers import KINDS, BatchNorm, Dropout, Noise, Normalization, Place, Weighted
 from stages.streams import Streams
 
 
@@ -52,11 +52,11 @@ class Network(nn.Module):
 
         The noise that hangs in the network is drawn from the same streams later, each place from its own.
         """
-        for kind in ("input", "drop", "branch"):
+        for kind in KINDS:
             for number, place in enumerate(self.places(kind)):
                 for name, module in place.hung.items():
                     if isinstance(module, Noise):
-                        module.streams, module.purpose = streams, f"{name}.{number}"
+                        module.streams, module.purpose = streams, f"{name}.{kind}.{number}"
         for replica in range(self.replicas):
             generator = streams.generator(replica, "init")
             for layer in self.weighted:

@@ -59,6 +59,7 @@ class Group:
 
     parameters: list[Tensor]
     lr: Tensor
+    """In float64, so that a schedule rounds it once."""
     weight_decay: Tensor
     momentum: Tensor
     """Of SGD; Adam has its own."""
@@ -120,7 +121,10 @@ class Work:
         return 1.0
 
     def batch(self, step: Step) -> None:
-        """Change the batch, ``step.x`` and ``step.y``, before the pass."""
+        """Put other tensors in the place of ``step.x`` and ``step.y``, before the pass.
+
+        These themselves stay as they are, for they may be all there is of the training images.
+        """
 
     def loss(self, step: Step, loss: Tensor) -> Tensor:
         """From the loss so far (R,), the mean cross-entropy at first, the loss (R,) to go on with."""

@@ -76,7 +76,7 @@ def train_all(
     seed, its images and labels, and `conditions` such as code and versions. It is not trained again while it is found
     there undamaged, whatever else trains with it. An interruption (Ctrl-C) stops every stack at its next epoch.
     """
-    files = {unit: store / f"{unit_address(unit, material, conditions)}.replica" for unit in units}
+    files = {unit: store / f"{address(unit, material, conditions)}.replica" for unit in units}
     found = {unit: tensors for unit, file in files.items() if (tensors := kept.kept(file))}
     stacks = together([unit for unit in units if unit not in found], material, device)
 
@@ -96,11 +96,12 @@ def train_all(
     return [_replica(unit, found[unit]) for unit in units]
 
 
-def unit_address(unit: Unit, material: Material, conditions: Mapping[str, Any]) -> str:
+def address(unit: Unit, material: Material, conditions: Mapping[str, Any]) -> str:
     """A name for all that decides the outcome of a unit."""
     task = material.tasks[unit.task]
     split = task.splits[unit.seed]
-    record = {"parameters": unit.parameters, "seed": unit.seed, "classes": len(material.classes), **conditions}
+    shape = {"classes": len(material.classes), "image": material.images.shape[1:]}
+    record = {"parameters": unit.parameters, "seed": unit.seed, **shape, **conditions}
     arrays = [part[indices] for indices in (split.train, split.val) for part in (material.images, task.labels)]
     return kept.address(record, *arrays)
 

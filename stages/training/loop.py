@@ -110,8 +110,9 @@ def build(
 def make_optimizer(jobs: Sequence[Job], works: Sequence[Work], parameters: list[Tensor]) -> Optimizer:
     """The optimizer of the settings, for groups of parameters as the methods want them."""
     device = parameters[0].device
-    lr, momentum = (torch.tensor([getattr(j.settings, key) for j in jobs], device=device) for key in ("lr", "momentum"))
-    groups = [Group(parameters, lr, torch.zeros_like(lr), momentum)]
+    lr = torch.tensor([job.settings.lr for job in jobs], dtype=torch.double, device=device)
+    momentum = torch.tensor([job.settings.momentum for job in jobs], device=device)
+    groups = [Group(parameters, lr, torch.zeros_like(momentum), momentum)]
     for work in works:
         groups = work.groups(groups)
     return OPTIMIZERS[jobs[0].settings.optimizer](groups)

@@ -37,7 +37,7 @@ class Optimizer:
         """One step, its learning rates times ``factor``."""
         self.steps += 1
         for group in self.groups:
-            lr = group.lr.double() * factor
+            lr = group.lr * factor
             for parameter in group.parameters:
                 assert parameter.grad is not None
                 self.update(parameter, parameter.grad, group, lr)
