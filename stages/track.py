@@ -117,7 +117,7 @@ def of_variant(
         )
         for row in rows.sort_values("seed", ascending=False).to_dict("records"):
             seed = row["seed"]
-            curve = curves[curves["seed"] == seed].drop(columns=["task", "seed", "epoch"])
+            curve = curves[curves["seed"] == seed].drop(columns=["task", "seed"]).set_index("epoch")
             yield Record(
                 name=f"{name} · seed {seed}",
                 tags=tags | {"kind": "replica", "seed": str(seed), "weights_hash": weights[task, seed]},
@@ -125,7 +125,7 @@ def of_variant(
                 parent=name,
                 parameters=parameters,
                 metrics=numbers(row) | best(curve),
-                curves={f"curve/{metric}": curve[metric].tolist() for metric in curve.columns},
+                curves={f"curve/{metric}": dict(curve[metric]) for metric in curve.columns},
                 data=data,
                 provenance=provenance,
             )
@@ -179,12 +179,15 @@ def verdicts(compared: pd.DataFrame) -> dict[str, str]:
 
 
 def best(curve: pd.DataFrame) -> dict[str, float]:
-    """The best validation values of a curve, and the first epoch of the best accuracy."""
-    accuracy, loss = curve["val_accuracy"].to_numpy(), curve["val_loss"].to_numpy()
-    if np.isnan(accuracy).all():
+    """The best validation values of a curve by epoch, and the first epoch of the best accuracy."""
+    accuracy, loss = curve["val_accuracy"], curve["val_loss"]
+    if accuracy.isna().all():
         return {}
-    epoch = int(np.nanargmax(accuracy))
-    return {"best_epoch": epoch, "best_val_accuracy": float(accuracy[epoch]), "best_val_loss": float(np.nanmin(loss))}
+    return {
+        "best_epoch": int(curve.index.to_numpy()[np.nanargmax(accuracy)]),
+        "best_val_accuracy": float(accuracy.max()),
+        "best_val_loss": float(loss.min()),
+    }
 
 
 def numbers(row: Mapping[Any, Any]) -> dict[str, float]:

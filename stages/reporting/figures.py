@@ -136,8 +136,7 @@ def of_variant(name: str, results: Results) -> list[Figure]:
     tasks = results.params.tasks
     own, reference = results.runs[name].history, results.runs[BASELINE].history
     differs = name != BASELINE
-    last = int(max(own["epoch"].max(), reference["epoch"].max() if differs else 0))
-    epochs = np.unique(np.linspace(0, last, min(last + 1, POINTS)).round().astype(int))
+    epochs = drawn_epochs(own["epoch"].to_numpy(), reference["epoch"].to_numpy())
 
     def curves(kind: str, title: str, unit: str, text: str, series: dict[str, pd.DataFrame], log: bool) -> Figure:
         data = pd.concat(table.assign(series=label) for label, table in series.items())
@@ -181,6 +180,12 @@ def of_variant(name: str, results: Results) -> list[Figure]:
 
 def panels(tasks: Mapping[str, Task]) -> tuple[str, ...]:
     return tuple(task.heading for task in tasks.values())
+
+
+def drawn_epochs(own: NDArray[np.int64], reference: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The epochs of a figure: those after which both were measured, and the last of all; at most some `POINTS`."""
+    shared = np.union1d(np.intersect1d(own, reference), max(own.max(), reference.max()))
+    return shared[np.unique(np.linspace(0, len(shared) - 1, min(len(shared), POINTS)).round().astype(int))]
 
 
 def spread(
