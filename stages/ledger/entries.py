@@ -247,7 +247,7 @@ CLAIMS = (
                     measured(variant, "partly_random", "accuracy_on_wrong_given")
                     - measured(BASELINE, "partly_random", "accuracy_on_wrong_given"),
                     "less",
-                    "index.html#memorization",
+                    "index.html#memorization-partly_random",
                 ),
                 Points(
                     variant,

@@ -74,7 +74,7 @@ def build(results: Results, studied: Iterable[tuple[Path, Page]], ledger: claims
     comparison = Comparison(results.comparisons, tuple(results.params.variants), tuple(tasks))
     overview = [
         figures.differences(comparison, tasks),
-        *(figures.memories(comparison, name, task) for name, task in [*tables.noisy_ones(tasks).items()][:1]),
+        *(figures.memories(comparison, name, task) for name, task in tables.noisy_ones(tasks).items()),
     ]
     own = {name: figures.of_variant(name, results) for name in results.params.variants}
     judged = claims.figures(ledger.claims)
