@@ -102,6 +102,7 @@ def test_the_card_agrees_with_the_arrays(project):
     prepare.main()
     pool, test, card = read(), read_test(), json.loads(prepare.CARD.read_text())
     assert card["source"] == "digits"
+    assert tuple(card["image"].values()) == pool.images.shape[1:]
     assert "AFHQ" not in prepare.CARD.read_text()
     assert card["splits"] == {"seeds": 3, "train": 100, "val": 300}
     assert list(card["counts"]["test"].values()) == np.bincount(test.labels).tolist()

@@ -55,8 +55,9 @@ def card(
 
 def title(source: Source, manifest: Manifest) -> str:
     """What the data are called wherever they are shown."""
-    # The publisher states no hashes, so a mirror's files cannot be told from the real ones: the report says so.
-    return f"Images from a mirror, not verified to be {source.title}" if manifest.from_mirror else source.title
+    # Without known hashes a mirror's files cannot be told from the real ones: the report says so.
+    unknown = manifest.from_mirror and not source.hashed
+    return f"Images from a mirror, not verified to be {source.title}" if unknown else source.title
 
 
 def _counts(labels: Labels, classes: tuple[str, ...]) -> dict[str, int]:

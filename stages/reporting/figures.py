@@ -120,7 +120,7 @@ def memories(comparison: Comparison, name: str, task: Task) -> Figure:
     data = table.assign(panel=table["metric"].map(metrics), row=table["variant"].map(names), value=table["mean"])
     chart = charts.dots(tuple(names.values()), tuple(metrics.values()), "Share (%)", domain=(0, 100))
     return Figure(
-        "memorization",
+        f"memorization-{name}",
         f"Memorization of {task.title}",
         "First: accuracy on the test set. Second: the share of wrongly labelled training images for which the network "
         "gives the wrong label it was shown. Third: the share for which it gives the true label, which it was never "

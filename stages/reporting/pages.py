@@ -58,7 +58,7 @@ def build(results: Results, verdicts: Mapping[str, int], drawing: figures.Drawin
     comparison = Comparison(results.comparisons, tuple(results.params.variants), tuple(tasks))
     overview = [
         figures.differences(comparison, tasks),
-        *(figures.memories(comparison, name, task) for name, task in [*tables.noisy_ones(tasks).items()][:1]),
+        *(figures.memories(comparison, name, task) for name, task in tables.noisy_ones(tasks).items()),
     ]
     own = {name: figures.of_variant(name, results) for name in results.params.variants}
     drawing.add([*overview, *(figure for group in own.values() for figure in group)])

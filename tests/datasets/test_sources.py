@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -111,6 +112,7 @@ def test_idx_files_become_pool_and_test_set(served) -> None:
     prepare.main()
     manifest = read_manifest(Path("data/raw") / served.name)
     assert manifest is not None
+    assert json.loads(prepare.CARD.read_text())["title"] == SOURCES[served.name].title  # a mirror's, but verified
     assert list(manifest.files) == list(SOURCES[served.name].files)
     assert {entry.licence for entry in manifest.files.values()} == {SOURCES[served.name].licence}
     pool, test = tasks.read(), read_test()

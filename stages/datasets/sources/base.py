@@ -69,6 +69,8 @@ class Source(BaseModel):
     licence: ClassVar[str | None] = None
     licence_url: ClassVar[str | None] = None
     citation: ClassVar[str | None] = None
+    hashed: ClassVar[bool] = False
+    """Whether files are checked against hashes known beforehand, so that one from a mirror is the publisher's."""
     augmentation: ClassVar[Mapping[str, float]]
     """What leaves a picture a picture of the same thing: the parameters of the regularizer, unless a variant gives
     others."""

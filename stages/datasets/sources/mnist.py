@@ -34,6 +34,7 @@ class Mnist(Source):
         "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-Based Learning Applied to Document Recognition. "
         "Proceedings of the IEEE 86(11), 1998. https://doi.org/10.1109/5.726791"
     )
+    hashed: ClassVar[bool] = True
     augmentation: ClassVar[Mapping[str, float]] = {"horizontal_flip": 0.0, "shift": 2}
     address: ClassVar[str] = "https://ossci-datasets.s3.amazonaws.com/mnist"
     files: ClassVar[Mapping[str, idx.Content]] = FILES

@@ -100,7 +100,7 @@ CLAIMS = (
                     of_benchmark(variant, "partly_random", "accuracy_on_wrong_given")
                     - of_benchmark(BASELINE, "partly_random", "accuracy_on_wrong_given"),
                     "less",
-                    "index.html#memorization",
+                    "index.html#memorization-partly_random",
                 ),
                 Points(
                     variant,
