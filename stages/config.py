@@ -25,7 +25,7 @@ MADE = (Path("data/raw"), Path("reports"))
 BASELINE = "none"
 """The variant that every other is compared with."""
 NAME = r"[A-Za-z0-9_-]+"
-"""Of a task or a variant: it becomes part of the names of stages, files and links."""
+"""What a task or a variant may be called: its name becomes part of those of stages, files and links."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -31,7 +31,7 @@ class Interval:
 
 
 UNDEFINED = Interval(np.nan, np.nan, np.nan, 0)
-"""Of no values."""
+"""The interval of no values."""
 
 
 def mean_interval(values: np.ndarray, confidence: float) -> Interval:
@@ -98,7 +98,7 @@ def direction(interval: Interval, smallest: float) -> Direction:
 
 
 def verdict_of(verdicts: Collection[Verdict], rule: Literal["all", "any"]) -> Verdict:
-    """Of a claim that holds if all of its parts hold, or if any does.
+    """The verdict on a claim that holds if all of its parts hold, or if any does.
 
     It fails if that can no longer come about: with `all` if a part fails, with `any` if all do.
     """

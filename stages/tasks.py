@@ -42,7 +42,7 @@ class Task:
 
     name: str
     labels: Labels
-    """Of the whole pool, right and wrong ones."""
+    """The labels of the whole pool, right and wrong ones."""
     splits: Mapping[int, Split]
     """By seed. What a seed is validated on is the same for every task, and of its training sets of two tasks the
     smaller is part of the larger."""

@@ -153,7 +153,7 @@ REPLICA = """\
 
 
 def summary(compared: pd.DataFrame) -> dict[str, float]:
-    """Of every metric the mean and the difference to the reference, each with half the width of its interval and n.
+    """Every metric's mean and the difference to the reference, each with half the width of its interval and n.
 
     The names differ from those of the replicas, so that a parent in a group of its children shifts no mean.
     """

@@ -24,7 +24,7 @@ class Architecture:
     """Units of the hidden layers, or channels of the convolutions."""
     activation: Literal["relu", "leaky_relu"] = "relu"
     dropout: tuple[float, ...] = ()
-    """Of each hidden layer, before its activation; none if empty."""
+    """The probability in each hidden layer, before its activation; none if empty."""
 
     def stack(self, replicas: int, image_shape: tuple[int, ...], classes: int, device: torch.device) -> Network:
         """R networks for images (C, H, W), weights not yet drawn."""

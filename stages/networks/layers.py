@@ -211,8 +211,8 @@ class Activation(nn.Module):
 
 
 KINDS = ("input", "norm", "drop", "branch")
-"""Of places: for images, after a hidden layer's linear map, after that before the activation, at the end of a residual
-branch."""
+"""The kinds of places: for images, after a hidden layer's linear map, after that and before the activation, at the end
+of a residual branch."""
 
 
 class Place(nn.Module):

@@ -62,7 +62,7 @@ class Group:
     """In float64, so that a schedule rounds it once."""
     weight_decay: Tensor
     momentum: Tensor
-    """Of SGD; Adam has its own."""
+    """SGD's; Adam has its own."""
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Step:
     streams: Streams
     """Random numbers, a stream for each replica and purpose."""
     logits: Tensor | None = None
-    """Of the newest pass: (R, N, classes)."""
+    """What the newest pass gave: (R, N, classes)."""
 
 
 class Work:

@@ -27,7 +27,7 @@ class Estimate:
     verdict: str
     """One of `metrics.VERDICTS`, or empty where there is nothing to compare."""
     replicas: int
-    """Of the variant on the task."""
+    """The mean of the variant on the task."""
     diverged: int
     """How many of them diverged."""
     unfinished: int

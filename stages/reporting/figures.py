@@ -29,7 +29,7 @@ LEAST_LOSS = 1e-4
 @dataclass(frozen=True)
 class Figure:
     name: str
-    """Of its files."""
+    """The name of its files."""
     title: str
     text: str
     """What is drawn and how to read it: caption and alternative text."""

@@ -33,7 +33,7 @@ class Cell:
 @dataclass(frozen=True)
 class Table:
     name: str
-    """Of its CSV file."""
+    """The name of its CSV file."""
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]

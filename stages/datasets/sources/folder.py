@@ -26,7 +26,7 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 LEFT_BEHIND = ("Thumbs.db", "desktop.ini")
 """By operating systems; passed over, as are hidden files."""
 TEST_SHARE = 0.2
-"""Of the images in `train`, where there is no `val`."""
+"""The share of the images in `train` that is tested on where there is no `val`."""
 
 
 def _arranged(folder: Path, images: Mapping[str, Images], unreadable: Mapping[str, str]) -> Decoded:
