@@ -114,8 +114,8 @@ def test_a_pipeline_with_tasks_of_its_own(tmp_path: Path) -> None:
         "hard": {"noise": {"kind": "instance_dependent", "rate": 0.2}},
     }
     (folder / "params.yaml").write_text(dumps_yaml(content))
-    commands = [["download"], ["prepare"], *(["train", name] for name in small.VARIANTS), ["evaluate"], ["compare"]]
-    for name, *arguments in commands:
+    trainings = [["train", name] for name in small.VARIANTS]
+    for name, *arguments in (["download"], ["prepare"], ["plan"], *trainings, ["evaluate"], ["compare"]):
         small.stage(folder, name, *arguments)
     found = pd.read_parquet(folder / "data/comparisons.parquet")
     assert list(found["task"].unique()) == list(content["tasks"])
@@ -124,7 +124,7 @@ def test_a_pipeline_with_tasks_of_its_own(tmp_path: Path) -> None:
     metrics = json.loads((folder / "reports/metrics.json").read_text())
     assert metrics["none"]["few"]["accuracy_on_wrong_given"] is None
     assert metrics["none"]["pairs"]["accuracy_on_wrong_given"] is not None
-    for name, *arguments in (["study", "decay_scaling"], ["replay"], ["claims"], ["report"]):
+    for name, *arguments in (["document", "decay_scaling"], ["replay"], ["claims"], ["report"]):
         small.stage(folder, name, *arguments)
     verdicts = {entry["verdict"] for entry in json.loads((folder / "reports/claims.json").read_text())["claims"]}
     assert "not tested" in verdicts  # those on tasks that are not there

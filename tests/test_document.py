@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +17,15 @@ import pandas as pd
 import pytest
 import torch
 from dvc.utils.serialize import dumps_yaml
+from filelock import FileLock
 
 from stages import document, documents
 from stages.documents import outcome
 from stages.documents.base import ExperimentContext
 from stages.documents.decay_scaling import experiment
 from stages.documents.outcome import DataNote, ExperimentOutcome, Identity, Printed
-from stages.training import jobs
+from stages.errors import UserError
+from stages.training.kept import keep, kept
 from tests import small
 
 
@@ -35,21 +41,31 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     document.main()
 
 
-def test_what_was_kept_goes_when_all_is_written(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = jobs.CACHE / "document/decay_scaling"
-    outcomes = pd.DataFrame([{"case": "a", "seed": 0, "metric": "m", "value": 1.0}])
-    numbers = [Printed("a", "1.50", 1.504), Printed("b", "2", 3.0), Printed("c", "4", 4.0, comparable=False)]
+PARTS = Path(".cache/documents/decay_scaling")
+OUTCOMES = pd.DataFrame([{"case": "a", "seed": 0, "metric": "m", "value": 1.0}])
+PART = {"numbers": torch.arange(3.0)}
+"""Of an experiment."""
+
+
+def experiment_that(monkeypatch: pytest.MonkeyPatch, finish: Callable[[Path], ExperimentOutcome]) -> None:
+    """Put another experiment in the document's place, which keeps a part if it finds none."""
 
     def run(settings: object, context: ExperimentContext) -> ExperimentOutcome:
-        assert context.parts == kept
-        kept.mkdir(parents=True)
-        return ExperimentOutcome(
-            DataNote("Noise", False, ""), {}, outcomes, {"i": Identity("same", 1e-9)}, numbers, {"more": outcomes}
-        )
+        file = context.parts / "some/part.stack"
+        if not kept(file):
+            keep(file, PART)
+        return finish(file)
 
     monkeypatch.setattr(experiment, "run", run)
+
+
+def test_it_writes_what_the_experiment_found(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = [Printed("a", "1.50", 1.504), Printed("b", "2", 3.0), Printed("c", "4", 4.0, comparable=False)]
+    found = ExperimentOutcome(
+        DataNote("Noise", False, ""), {}, OUTCOMES, {"i": Identity("same", 1e-9)}, numbers, {"more": OUTCOMES}
+    )
+    experiment_that(monkeypatch, lambda file: found)
     call(monkeypatch, "decay_scaling")
-    assert not kept.exists()
     folder = documents.FOLDER / "decay_scaling"
     assert {path.name for path in folder.iterdir()} == {"outcomes.parquet", "more.parquet", "record.json"}
     record = json.loads((folder / "record.json").read_text())
@@ -58,36 +74,76 @@ def test_what_was_kept_goes_when_all_is_written(project: Path, monkeypatch: pyte
     assert record["identities"]["i"]["deviation"] == 1e-9
 
 
-def test_what_was_kept_stays_when_it_fails(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = jobs.CACHE / "document/decay_scaling"
+def test_what_was_kept_is_found_again_after_a_run_and_after_its_outputs_are_gone(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
 
-    def run(settings: object, context: ExperimentContext) -> ExperimentOutcome:
-        assert context.parts == kept
-        kept.mkdir(parents=True)
-        raise KeyboardInterrupt
+    def finish(file: Path) -> ExperimentOutcome:
+        written.append(file.stat().st_ino)  # of another file, if it was written again
+        return ExperimentOutcome(DataNote("Noise", False, ""), {}, OUTCOMES)
 
-    monkeypatch.setattr(experiment, "run", run)
-    with pytest.raises(SystemExit) as stopped:
+    experiment_that(monkeypatch, finish)
+    for _ in range(2):
         call(monkeypatch, "decay_scaling")
-    assert stopped.value.code == 130
-    assert kept.exists()
+        assert [path for path in PARTS.rglob("*") if path.is_file()] == [PARTS / "some/part.stack"]
+        shutil.rmtree(documents.FOLDER)  # as DVC does before it runs a stage
+    assert len(set(written)) == 1
 
 
-def test_what_was_kept_stays_when_the_pipeline_is_gone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    another = os.getppid() + 1
-    kept = jobs.CACHE / "document/decay_scaling"
-    outcomes = pd.DataFrame([{"case": "a", "seed": 0, "metric": "m", "value": 1.0}])
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), UserError("no"), RuntimeError("a defect")])
+def test_what_was_kept_stays_when_it_fails(
+    project: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    def finish(file: Path) -> ExperimentOutcome:
+        raise failure
 
-    def run(settings: object, context: ExperimentContext) -> ExperimentOutcome:
-        assert context.parts == kept
-        kept.mkdir(parents=True)
-        monkeypatch.setattr(os, "getppid", lambda: another)
-        return ExperimentOutcome(DataNote("Noise", False, ""), {}, outcomes)
+    experiment_that(monkeypatch, finish)
+    with pytest.raises((SystemExit, RuntimeError)) as stopped:
+        call(monkeypatch, "decay_scaling")
+    if isinstance(failure, KeyboardInterrupt):
+        assert isinstance(stopped.value, SystemExit)
+        assert stopped.value.code == 130
+    assert kept(PARTS / "some/part.stack")
+    assert not documents.FOLDER.exists()
 
-    monkeypatch.setattr(experiment, "run", run)
+
+def test_what_was_not_used_for_long_goes_when_all_is_written(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = {days: PARTS / f"{days}.stack" for days in (29, 31)}
+    used = PARTS / "some/part.stack"
+    another = PARTS.parent / "linear_decay/part.stack"
+    for days, file in {**old, 40: used, 50: another}.items():
+        keep(file, PART)
+        os.utime(file, (0, time.time() - days * 86400))
+
+    def finish(file: Path) -> ExperimentOutcome:
+        assert old[31].exists()
+        return ExperimentOutcome(DataNote("Noise", False, ""), {}, OUTCOMES)
+
+    experiment_that(monkeypatch, finish)
     call(monkeypatch, "decay_scaling")
-    assert (documents.FOLDER / "decay_scaling/record.json").exists()
-    assert kept.exists()
+    assert {path for path in PARTS.rglob("*") if path.is_file()} == {old[29], used}
+    assert another.exists()  # each document looks after its own
+
+
+def test_two_runs_of_a_document_take_turns(tmp_path: Path) -> None:
+    folder = small.make(tmp_path)
+    lock = folder / PARTS.with_suffix(".lock")
+    lock.parent.mkdir(parents=True)
+    with FileLock(lock):
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "stages.document", "decay_scaling"],
+            cwd=folder,
+            env=small.environment(folder),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert "decay_scaling: another process is at it; waiting" in process.stdout.readline()
+        assert not (folder / "data/documents").exists()
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert (folder / "data/documents/decay_scaling/record.json").exists()
 
 
 @pytest.mark.parametrize("arguments", [(), ("linear_decay",), ("decay_scaling", "more")])

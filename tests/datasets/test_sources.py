@@ -64,7 +64,8 @@ def test_a_new_file_is_a_source(tmp_path: Path) -> None:
     assert "data.stripes.side: found 2" in small.stage(folder, "download", check=False).stderr
     content["data"]["stripes"]["side"] = 6
     (folder / "params.yaml").write_text(dumps_yaml(content))
-    for name, *arguments in (["config", "source=stripes"], ["download"], ["prepare"], ["train", "everything"]):
+    commands = ["config", "source=stripes"], ["download"], ["prepare"], ["plan"], ["train", "everything"]
+    for name, *arguments in commands:
         small.stage(folder, name, *arguments)
     found = tasks.read(folder / "data/pool.npz", folder / "data/splits.json")
     assert found.images.shape == (200, 6, 6, 1)

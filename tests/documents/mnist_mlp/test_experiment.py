@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from stages.training.streams import Streams
 from torch import nn
 
 from stages.documents.mnist_mlp import MnistMlpSettings
@@ -76,7 +75,7 @@ def test_trains_as_the_document_does(tensors, method, relu):
     for replica in range(2):
         network = _document(x.shape[1], settings.batch_norm, relu)
         linears = [layer for layer in network if isinstance(layer, nn.Linear)]
-        for layer, source in zip(linears, stack.linears, strict=True):
+        for layer, source in zip(linears, stack.weighted, strict=True):
             layer.load_state_dict({"weight": source.weight[replica], "bias": source.bias[replica]})
         optimizer = settings.optimizer(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         losses = []
@@ -98,7 +97,7 @@ def test_dropout_where_the_document_has_it(tensors):
     x = tensors["train"][0][None]
     network = build(MnistMethod(dropout=0.5), True, [0], x.shape[2], CPU)
     with torch.no_grad():
-        rectified, dropped = network(x), network(x, Streams([0], CPU))
+        rectified, dropped = network.eval()(x), network.train()(x)
     assert (rectified >= 0).all()
     assert ((dropped == 0) & (rectified > 0)).double().mean() > 0.1
 
@@ -109,7 +108,7 @@ def test_without_the_relu_only_the_relu_is_gone(tensors, method, training):
     x = tensors["train"][0].expand(2, -1, -1)
     with torch.no_grad():
         rectified, logits = (
-            build(METHODS[method], relu, [0, 1], x.shape[2], CPU)(x, Streams([0, 1], CPU) if training else None)
+            build(METHODS[method], relu, [0, 1], x.shape[2], CPU).train(training)(x)
             for relu in (True, False)
         )
     assert (logits < 0).any()
@@ -117,12 +116,12 @@ def test_without_the_relu_only_the_relu_is_gone(tensors, method, training):
 
 
 def test_cases_share_their_initial_weights():
-    first = [build(METHODS[m], o == "relu", [0, 1], 12, CPU).linears for m, o in product(METHODS, OUTPUTS)]
+    first = [build(METHODS[m], o == "relu", [0, 1], 12, CPU).weighted for m, o in product(METHODS, OUTPUTS)]
     for linears in first[1:]:
         for layer, reference in zip(linears, first[0], strict=True):
             assert torch.equal(layer.weight, reference.weight)
     assert not torch.equal(first[0][0].weight[0], first[0][0].weight[1])
-    alone = build(METHODS["none"], True, [1], 12, CPU).linears
+    alone = build(METHODS["none"], True, [1], 12, CPU).weighted
     assert torch.equal(alone[0].weight[0], first[0][0].weight[1])
 
 
@@ -135,12 +134,12 @@ def test_dead_classes_and_what_they_cost(tensors):
     network = build(MnistMethod(), True, [0, 1], 12, CPU)
     killed = (3, 7)
     with torch.no_grad():
-        for layer in network.linears:
+        for layer in network.weighted:
             layer.bias.abs_()
-        network.linears[-1].weight[0, list(killed)] = 0
-        network.linears[-1].bias[0, list(killed)] = -1
-        network.linears[-1].weight[1] = 0
-        network.linears[-1].bias[1] = -1
+        network.weighted[-1].weight[0, list(killed)] = 0
+        network.weighted[-1].bias[0, list(killed)] = -1
+        network.weighted[-1].weight[1] = 0
+        network.weighted[-1].bias[1] = -1
     result = measure(network, tensors)
     assert result["dead_classes"][0] >= len(killed)
     assert result["dead_classes"][1] == CLASSES
