@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,17 @@ def test_splits_lie_in_the_pool(project):
         assert len(np.unique(indices)) == 400
         assert indices.min() >= 0
         assert indices.max() < len(pool.images)
+
+
+def test_the_default_labels_are_those_of_the_first_results(project):
+    """Taken when there were three fixed sets of labels: a change would make published results another experiment."""
+    prepare.main()
+    found = {name: sha256(task.labels.tobytes()).hexdigest()[:16] for name, task in read().tasks.items()}
+    assert found == {
+        "clean": "f292069af87706dc",
+        "partly_random": "adf6105b8eb34dd6",
+        "random": "61617e1d2e4f48c8",
+    }
 
 
 def test_the_card_agrees_with_the_arrays(project):
