@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 from stages.errors import UserError, stage
 from stages.networks import NETWORKS
 from stages.regularizers import REGULARIZERS, Regularizer
+from stages.regularizers.base import SOLE
 
 PARAMS = Path("params.yaml")
 SOURCES = ("digits", "afhq", "folder")
@@ -280,6 +281,10 @@ def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -
         if key == "augmentation" and isinstance(values, dict):
             values = {**file.data.augmentation.get(file.data.source, {}), **values}
         regularizers.append(_check(REGULARIZERS[key], values, (*where, key), problems))
+    for place, what in SOLE.items():
+        keys = [method.key for method in regularizers if method is not None and method.acts_on == place]
+        if len(keys) > 1:
+            problems.append(f"{_key(where)}: {' and '.join(keys)} each put something in place of {what}; leave one")
     if learning is None or None in regularizers:
         return None
     training = Training(**learning.model_dump(), device=device)
