@@ -7,7 +7,7 @@ import torch
 
 from stages.config import Training
 from stages.networks import NETWORKS
-from tests.training.conftest import METHODS, Methods, Settings, run
+from tests.training.conftest import METHODS, Methods, Settings, every_kind, every_method, run
 
 
 @pytest.mark.parametrize("methods", METHODS, ids=lambda m: "+".join(m) or "none")
@@ -17,6 +17,12 @@ def test_a_replica_ends_the_same_alone_and_in_a_stack(
     settings: Settings, methods: Methods, batch_size: int, optimizer: str
 ) -> None:
     check(settings(batch_size=batch_size, optimizer=optimizer, lr=0.1 if optimizer == "sgd" else 0.003), methods)
+
+
+@every_method
+@every_kind
+def test_so_it_does_in_a_network_of_each_kind(settings: Settings, network: str, methods: Methods) -> None:
+    check(settings(network=network, batch_size=7, epochs=3), methods)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
