@@ -60,7 +60,7 @@ class Network(nn.Module):
 
     @contextmanager
     def unnoted(self) -> Iterator[None]:
-        """Passes within leave running statistics as they were."""
+        """Passes within, forward and backward, leave running statistics as they were."""
         before = [buffer.clone() for buffer in self.buffers()]
         yield
         for buffer, value in zip(self.buffers(), before, strict=True):

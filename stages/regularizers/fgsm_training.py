@@ -16,7 +16,7 @@ class FGSMTrainingWork(Work):
         x = step.x.detach().requires_grad_()
         with step.network.unnoted():
             loss = -(step.y * step.network(x).log_softmax(-1)).sum()
-        (slope,) = torch.autograd.grad(loss, x)
+            (slope,) = torch.autograd.grad(loss, x)
         epsilon = along(self.each("epsilon"), x)
         moved = (step.x + 2 * epsilon * slope.sign()).clamp(-1, 1)
         step.x = moved.where(epsilon > 0, step.x)
