@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.regularizers.steps import step, work
+from tests.regularizers.steps import Fixed, step, work
 from tests.training.conftest import Settings, every_kind, run, same
 
 
@@ -30,6 +30,21 @@ def test_targets_are_mixed_by_the_share_of_own_pixels() -> None:
                     boxes.add((height, width))
     assert len(boxes) > 5
     assert torch.equal(y, torch.eye(n).expand(2, n, n))
+
+
+def test_sides_of_the_box_are_the_root_of_the_others_share() -> None:
+    alphas, boxes = (0.5, 1.0, 3.0, 9.0), set()
+    now = step(torch.rand(4, 9, 1, 32, 32), torch.eye(9).expand(4, 9, 9))
+    shares = now.streams.beta("cutmix.share", alphas)
+    now.streams = Fixed(torch.tensor([0.5, 0.5, 0.0]).expand(4, 3))
+    before = now.x
+    work("cutmix", *[{"alpha": alpha, "p": 1.0} for alpha in alphas]).batch(now)
+    for r, share in enumerate(shares.tolist()):
+        changed = (now.x[r] != before[r]).any(0)[0].nonzero()
+        side = int(32 * (1 - share) ** 0.5) // 2 * 2
+        assert (changed.max(0).values - changed.min(0).values + 1).tolist() == [side, side]
+        boxes.add(side)
+    assert len(boxes) == 4
 
 
 def test_it_mixes_a_share_p_of_steps() -> None:

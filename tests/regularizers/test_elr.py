@@ -15,7 +15,7 @@ def test_memory_is_a_running_average_of_each_images_predictions() -> None:
     memory = torch.zeros(2, images, 3)
     generator = torch.Generator().manual_seed(0)
     for t in range(12):
-        logits = (2 * torch.randn(2, 4, 3, generator=generator)).requires_grad_()
+        logits = (6 * torch.randn(2, 4, 3, generator=generator)).requires_grad_()
         y = torch.eye(3)[torch.randint(3, (2, 4), generator=generator)]
         now = step(logits.detach()[..., None, None], y, t=t)
         now.index = torch.stack([torch.randperm(images, generator=generator)[:4] for _ in range(2)])

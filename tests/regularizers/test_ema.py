@@ -20,7 +20,7 @@ def test_what_is_saved_is_the_weighted_mean_of_all_states(settings: Settings, ne
     weights /= weights.sum()
     for name, value in trained.network.state_dict().items():
         mean = sum(w * state[name].double() for w, state in zip(weights, states[1:], strict=True))
-        assert torch.allclose(value.double(), mean, atol=1e-5), name  # type: ignore[arg-type]
+        assert torch.allclose(value.double(), mean, atol=1e-5), name
     # Training itself is not changed.
     for ours, plain in zip(states, watched(chosen, **others)[1], strict=True):
         assert all(torch.equal(value, plain[name]) for name, value in ours.items())

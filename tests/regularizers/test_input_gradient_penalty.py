@@ -31,6 +31,7 @@ def test_it_sees_images_as_an_attack_has_left_them() -> None:
     alone = taken(network, step(x, y), attack)
     assert torch.equal(now.x, alone.x)
     assert now.x.requires_grad
+    assert now.x.is_leaf
 
 
 @every_kind

@@ -50,8 +50,8 @@ def test_it_is_the_gradient_up_the_slope() -> None:
     found = gradient(network)
     move = torch.tensor([0.1, 0.3])[:, None] * g / g.norm(dim=1, keepdim=True)
     with torch.no_grad():
-        network.fc.weight += move[:, :18].view(2, 3, 6)  # type: ignore[operator, union-attr]
-        network.fc.bias += move[:, 18:]  # type: ignore[operator, union-attr]
+        network.fc.weight += move[:, :18].view(2, 3, 6)  # type: ignore[union-attr]
+        network.fc.bias += move[:, 18:]  # type: ignore[union-attr]
     taken(network, step(x, y))
     assert torch.allclose(gradient(network), found, atol=1e-6)
 
