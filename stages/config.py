@@ -18,6 +18,7 @@ from stages.datasets.sources import SOURCES, Source
 from stages.errors import UserError, stage
 from stages.networks import NETWORKS
 from stages.regularizers import REGULARIZERS, Regularizer
+from stages.regularizers.base import SOLE
 
 PARAMS = Path("params.yaml")
 MADE = (Path("data/raw"), Path("reports"))
@@ -264,6 +265,10 @@ def _variant(
         if key == "augmentation" and isinstance(values, dict):
             values = {**augmentation, **values}
         regularizers.append(check(REGULARIZERS[key], values, (*where, key), problems))
+    for place, what in SOLE.items():
+        keys = [method.key for method in regularizers if method is not None and method.acts_on == place]
+        if len(keys) > 1:
+            problems.append(f"{_key(where)}: {' and '.join(keys)} each put something in place of {what}; leave one")
     if learning is None or None in regularizers:
         return None
     training = Training(**learning.model_dump(), device=device)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,14 @@ class Network(nn.Module):
             generator = streams.generator(replica, "init")
             for layer in self.weighted:
                 layer.draw(replica, generator)
+
+    @contextmanager
+    def unnoted(self) -> Iterator[None]:
+        """Passes within, forward and backward, leave running statistics as they were."""
+        before = [buffer.clone() for buffer in self.buffers()]
+        yield
+        for buffer, value in zip(self.buffers(), before, strict=True):
+            buffer.copy_(value)
 
     def layers(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of every layer that has some of its own, by its name."""

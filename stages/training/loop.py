@@ -87,7 +87,7 @@ def train(
         if epoch == settings.epochs or not history.active.any():
             break
         for x, y, index in batches(training.images, targets, size, streams):
-            step = Step(x, y, index, optimizer.steps, total, network, streams)
+            step = Step(x, y, index, optimizer.steps, total, network, streams, images=images)
             take(step, works, optimizer)
 
     network.load_state_dict(saved)
