@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from stages.networks.layers import BatchNorm, Dropout, Noise, Place, Weighted
+from stages.networks.layers import BatchNorm, Dropout, Noise, Place, Reparametrization, Weighted
 from stages.streams import Streams
 
 
@@ -47,7 +47,7 @@ class Network(nn.Module):
 
         The noise that hangs in the network is drawn from the same streams later, each place from its own.
         """
-        for kind in ("input", "drop", "branch"):
+        for kind in ("input", "drop", "branch", "weight_noise"):
             for number, place in enumerate(self.places(kind)):
                 for name, module in place.hung.items():
                     if isinstance(module, Noise):
@@ -56,6 +56,10 @@ class Network(nn.Module):
             generator = streams.generator(replica, "init")
             for layer in self.weighted:
                 layer.draw(replica, generator)
+        for number, layer in enumerate(self.weighted):
+            for name, module in layer.reparametrized.hung.items():
+                if isinstance(module, Reparametrization):
+                    module.begin(layer.weight.detach(), streams, f"{name}.{number}")
 
     def layers(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of every layer that has some of its own, by its name."""
@@ -67,11 +71,11 @@ class Network(nn.Module):
         return {name: norm(parameters) for name, parameters in self.layers().items()}
 
     def norm(self) -> Tensor:
-        """The parameter norm (R,): square root of the sum of squares over all weights and biases.
+        """The parameter norm (R,): square root of the sum of squares over all weights, as they act, and biases.
 
         Scales and shifts of normalizations are left out: they start at one and have no counterpart without them.
         """
-        return norm([parameter for layer in self.weighted for parameter in layer.parameters(recurse=False)])
+        return norm([parameter for layer in self.weighted for parameter in (layer.effective(), layer.bias)])
 
 
 def norm(parameters: Iterable[Tensor]) -> Tensor:
