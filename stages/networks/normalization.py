@@ -35,7 +35,8 @@ class GhostBatchNorm(BatchNorm):
         self.size = size
 
     def normalized(self, x: Tensor) -> Tensor:
-        if not self.training:
+        count = -(-x.shape[2] // self.size)
+        if not self.training or count == 1:
             return super().normalized(x)
-        parts = x.tensor_split(-(-x.shape[2] // self.size), dim=2)
+        parts = x.tensor_split(count, dim=2)
         return torch.cat([super(GhostBatchNorm, self).normalized(part.contiguous()) for part in parts], dim=2)

@@ -9,8 +9,8 @@ from stages.networks.layers import Reparametrization
 from stages.networks.matrices import normalized, norms, singular_value, singular_vectors
 from stages.streams import Streams
 
-START = 15
-"""Power iterations at the initial weights, as in torch.nn.utils.parametrizations."""
+START = 100
+"""Power iterations at the initial weights, for there is no vector yet to go on from."""
 
 
 class WeightNorm(Reparametrization):

@@ -28,7 +28,7 @@ class SpectralNorm(Regularizer):
     """Divides each layer's weights, the last's too, by their largest singular value; biases are left alone.
 
     A convolution's kernels are a matrix (outputs, inputs * height * width), as in the paper. The singular value is
-    that of power iterations in float64: fifteen at the initial weights, ``iterations`` after each step. With ReLU the
+    that of power iterations in float64: a hundred at the initial weights, ``iterations`` after each step. With ReLU the
     network of linear maps moves its logits by no more than its input moves.
     """
 

@@ -10,6 +10,9 @@ from stages.regularizers.penalty import Penalty
 if TYPE_CHECKING:
     from torch import Tensor
 
+ITERATIONS = 5
+"""Before each step but the first."""
+
 
 class SpectralPenaltyWork(Work):
     vectors: tuple[tuple[Tensor, Tensor], ...] = ()
@@ -19,7 +22,7 @@ class SpectralPenaltyWork(Work):
         from stages.networks.matrices import singular_vectors
         from stages.networks.reparametrizations import START
 
-        weights, iterations = [layer.weight for layer in step.network.weighted], 1 if self.vectors else START
+        weights, iterations = [layer.weight for layer in step.network.weighted], ITERATIONS if self.vectors else START
         starts = [u for u, _ in self.vectors] or [
             step.streams.uniform(f"spectral_penalty.{number}", weight.shape[1]) * 2 - 1
             for number, weight in enumerate(weights)
@@ -38,8 +41,8 @@ class SpectralPenalty(Penalty):
     """Adds half of ``strength`` times the squared largest singular value of each layer's weights; biases are free.
 
     A convolution's kernels are a matrix (outputs, inputs * height * width), as in the paper. The singular value is
-    that of power iterations in float64: fifteen before the first step, one before each further step, as the weights
-    move.
+    that of power iterations in float64: a hundred before the first step, five before each further one. The
+    paper makes one, which lags behind for ten steps when another singular value becomes the largest.
     """
 
     key: ClassVar[str] = "spectral_penalty"
