@@ -1,8 +1,8 @@
 """Weights of a stack as matrices (R, outputs, inputs), a convolution's kernels as (outputs, inputs * height * width).
 
-Roots and decompositions of torch round by the processor, and products of MKL by where a matrix begins. So norms are
-rooted in float64, singular values come from products alone, in a fixed number of them, and matrices are filled up with
-zeros, which change no singular value, until each begins at a multiple of 16 bytes.
+Roots and decompositions of torch round by the processor, and products of MKL by where a matrix begins. So roots are
+drawn in float64 and rounded to float32, singular values come from products, in a fixed number of them, and matrices are
+filled up with zeros, which change no singular value, until each begins at a multiple of 16 bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def aligned(weight: Tensor) -> Tensor:
 
 
 def norms(weight: Tensor) -> Tensor:
-    """The norm of each unit's weights, those that lead to one output: (R, outputs) in float64.
+    """The norm of each unit's weights, those that lead to one output: (R, outputs).
 
     Its gradient at zero is zero.
     """
@@ -33,9 +33,9 @@ def norms(weight: Tensor) -> Tensor:
 
 
 def root(squares: Tensor) -> Tensor:
-    """Square roots of float64, with the gradient zero at zero."""
+    """Square roots of float64, right to the precision of float32, with the gradient zero at zero."""
     positive = squares > 0
-    return squares.where(positive, 1.0).sqrt().where(positive, 0.0)
+    return squares.where(positive, 1.0).sqrt().float().double().where(positive, 0.0)
 
 
 def normalized(vectors: Tensor) -> Tensor:
@@ -52,11 +52,19 @@ def singular_vectors(weight: Tensor, start: Tensor, iterations: int) -> tuple[Te
     """
     outputs, inputs = weight.flatten(2).shape[1:]
     matrices = aligned(weight).double()
-    u = F.pad(normalized(start.double()), (0, -outputs % ALIGNED))[..., None]
+    u = F.pad(normalized(start.double()), (0, -outputs % ALIGNED))
     for _ in range(iterations):
-        u = normalized((matrices @ (matrices.mT @ u))[..., 0])[..., None]
-    v = normalized((matrices.mT @ u)[..., 0])
-    return u[:, :outputs, 0], v[:, :inputs]
+        u = normalized(times(matrices, times(matrices.mT, u)))
+    v = normalized(times(matrices.mT, u))
+    return u[:, :outputs], v[:, :inputs]
+
+
+def times(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """Aligned matrices (R, m, n) times vectors (R, n): (R, m).
+
+    Beside columns of zeros: torch multiplies one matrix by one vector otherwise than several by several.
+    """
+    return (matrices @ F.pad(vectors[..., None], (0, ALIGNED - 1)))[..., 0]
 
 
 def singular_value(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
