@@ -271,6 +271,10 @@ def _variant(
             problems.append(f"{_key(where)}: {' and '.join(keys)} each put something in place of {what}; leave one")
     if learning is None or None in regularizers:
         return None
+    for method in regularizers:
+        if method and (obstacle := method.obstacle(NETWORKS[learning.network])):
+            fitting = ", ".join(other for other in NETWORKS if not method.obstacle(NETWORKS[other])) or "none"
+            problems.append(f"{_key((*where, method.key))}: network {learning.network} {obstacle}; it fits: {fitting}")
     training = Training(**learning.model_dump(), device=device)
     return Variant(name, about, training, tuple(r for r in regularizers if r is not None))
 

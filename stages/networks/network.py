@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from stages.networks.layers import KINDS, BatchNorm, Dropout, Noise, Normalization, Place, Weighted
+from stages.networks.layers import KINDS, BatchNorm, Dropout, Noise, Normalization, Place, Reparametrization, Weighted
 from stages.streams import Streams
 
 
@@ -62,6 +62,10 @@ class Network(nn.Module):
             generator = streams.generator(replica, "init")
             for layer in self.weighted:
                 layer.draw(replica, generator)
+        for number, layer in enumerate(self.weighted):
+            for name, module in layer.reparametrized.hung.items():
+                if isinstance(module, Reparametrization):
+                    module.begin(layer.weight.detach(), streams, f"{name}.{number}")
 
     @contextmanager
     def unnoted(self) -> Iterator[None]:
@@ -81,11 +85,11 @@ class Network(nn.Module):
         return {name: norm(parameters) for name, parameters in self.layers().items()}
 
     def norm(self) -> Tensor:
-        """The parameter norm (R,): square root of the sum of squares over all weights and biases.
+        """The parameter norm (R,): square root of the sum of squares over all weights, as they act, and biases.
 
         Scales and shifts of normalizations are left out: they start at one and have no counterpart without them.
         """
-        return norm([parameter for layer in self.weighted for parameter in layer.parameters(recurse=False)])
+        return norm([parameter for layer in self.weighted for parameter in (layer.effective(), layer.bias)])
 
 
 def norm(parameters: Iterable[Tensor]) -> Tensor:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from stages.history import History
+    from stages.networks import Architecture
     from stages.networks.network import Network
     from stages.streams import Streams
 
@@ -68,6 +69,10 @@ class Regularizer(BaseModel):
     differ: ClassVar[frozenset[str]] = frozenset()
     """The fields in which the replicas of one stack may differ; the others are the same for all."""
     work: ClassVar[type[Work]]
+
+    def obstacle(self, network: Architecture) -> str:
+        """Why it cannot act on a network, in words that follow the network's name; empty if it can."""
+        return ""
 
 
 @dataclass(frozen=True)
