@@ -108,8 +108,7 @@ def test_without_the_relu_only_the_relu_is_gone(tensors, method, training):
     x = tensors["train"][0].expand(2, -1, -1)
     with torch.no_grad():
         rectified, logits = (
-            build(METHODS[method], relu, [0, 1], x.shape[2], CPU).train(training)(x)
-            for relu in (True, False)
+            build(METHODS[method], relu, [0, 1], x.shape[2], CPU).train(training)(x) for relu in (True, False)
         )
     assert (logits < 0).any()
     assert torch.equal(logits.relu(), rectified)
