@@ -14,12 +14,13 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from sklearn.metrics import f1_score
-from stages.models import Network
 
 from stages import config, tasks
 from stages.datasets.test_set import read_test
 from stages.evaluate import fast_gradient_sign
 from stages.metrics import METRICS
+from stages.networks.layers import Flatten, Linear
+from stages.networks.network import Network
 from tests import small
 
 TASKS = ("clean", "partly_random", "random")
@@ -28,7 +29,7 @@ TASKS = ("clean", "partly_random", "random")
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = small.make(tmp_path_factory.mktemp("project"), training__epochs=60)
-    for name in ("download", "prepare"):
+    for name in ("download", "prepare", "plan"):
         small.stage(folder, name)
     for variant in small.VARIANTS:
         small.stage(folder, "train", variant)
@@ -161,7 +162,9 @@ def test_metrics_are_the_means_over_seeds(project: Path, runs: pd.DataFrame) -> 
 
 def linear_network(weight: list[list[float]], bias: list[float]) -> Network:
     """A network without hidden layers, its inputs the pixels of a row."""
-    network = Network(1, len(weight[0]), (), len(weight), F.relu, (), torch.device("cpu"))
+    cpu = torch.device("cpu")
+    layers = {"flatten": Flatten(), "fc1": Linear(1, len(weight[0]), len(weight), cpu)}
+    network = Network(1, layers, (), cpu)
     network.load_state_dict({"fc1.weight": torch.tensor([weight]), "fc1.bias": torch.tensor([bias])})
     return network
 

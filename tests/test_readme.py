@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from stages import config
 from stages.datasets.noise import KINDS
+from stages.regularizers.base import Work
 from tests import small
 
 README = (small.ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,10 +31,27 @@ def test_the_example_of_a_regularizer_is_a_whole_one(tmp_path: Path) -> None:
     content["variants"] |= added
     (folder / "params.yaml").write_text(dumps_yaml(content))
     (name,) = added
-    for stage, *arguments in (["download"], ["prepare"], ["train", name], ["train", "none"]):
+    for stage, *arguments in (["download"], ["prepare"], ["plan"], ["train", name], ["train", "none"]):
         small.stage(folder, stage, *arguments)
     runs = folder / "data/runs"
     assert (runs / name / "history.parquet").read_bytes() != (runs / "none/history.parquet").read_bytes()
+    assert "it is the same to the bit" in small.stage(folder, "train", name, "random", "1").stdout
+    plans = {path.stem: json.loads(path.read_text())["methods"] for path in (folder / "data/plan").iterdir()}
+    assert [variant for variant, methods in plans.items() if file[1] in methods] == [name]
+
+
+def test_the_example_of_a_regularizer_is_written_as_the_others(tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.+?)```", README, re.DOTALL)
+    assert code
+    (tmp_path / "input_noise.py").write_text(code[1])
+    for command in (("check",), ("format", "--check")):
+        small.run(small.ROOT, "ruff", *command, "--config", "pyproject.toml", str(tmp_path / "input_noise.py"))
+
+
+def test_it_names_the_hooks_of_a_method() -> None:
+    hooks = {name for name, value in vars(Work).items() if inspect.isfunction(value) and not name.startswith("_")}
+    text = README.partition("## Your own regularizer")[2].partition("\n## ")[0]
+    assert hooks - {"each", "shared"} <= set(re.findall(r"`(\w+)`", text))
 
 
 def test_the_example_of_tasks_is_taken(tmp_path: Path) -> None:

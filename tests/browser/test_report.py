@@ -177,7 +177,7 @@ def test_the_code_of_a_method_opens_by_keyboard_and_scrolls_within_its_block(
         assert not code.is_visible()
         details.locator("summary").press("Enter")
         assert code.is_visible()
-        assert "class L1(Regularizer):" in code.inner_text()
+        assert "class L1(Penalty):" in code.inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") == width
         bounds = code.bounding_box()
         assert bounds is not None
