@@ -9,21 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
+from stages.datasets.sources import SOURCES, Source
 from stages.errors import UserError, stage
+from stages.networks import NETWORKS
 from stages.regularizers import REGULARIZERS, Regularizer
 
 PARAMS = Path("params.yaml")
-SOURCES = ("digits", "afhq", "folder")
-LABEL_SETS = ("clean", "partly_random", "random")
 MADE = (Path("data/raw"), Path("reports"))
 """Folders that stages write."""
 BASELINE = "none"
 """The variant that every other is compared with."""
+NAME = r"[A-Za-z0-9_-]+"
+"""What a task or a variant may be called: its name becomes part of those of stages, files and links."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -44,34 +46,37 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Folder(Section):
-    path: Text
-    image_size: Annotated[int, Field(ge=4, le=512)]
-    max_unreadable: Share
-
-
-class Afhq(Section):
-    """Addresses of the three archives."""
-
-    clean: Address
-    partly_random: Address
-    random: Address
-
-
 class LabelNoise(Section):
-    """Shares of labels drawn anew, uniformly over all classes, so that some keep their value."""
-
     seed: Annotated[int, Field(ge=0)]
-    partly_random: Share
-    random: Share
 
 
 class Data(Section):
-    source: Literal["digits", "afhq", "folder"]
-    folder: Folder
-    afhq: Afhq
+    """What all sources share; the section of a source's name, if it has one, holds its own parameters."""
+
+    source: Text
     label_noise: LabelNoise
-    augmentation: dict[Literal["digits", "afhq", "folder"], dict[str, Any]]
+
+
+class Noise(Section):
+    kind: Literal["uniform", "class_dependent", "instance_dependent"]
+    rate: Share
+
+
+class Task(Section):
+    """What is learnt."""
+
+    noise: Noise | None = None
+    """None: the true labels."""
+    train: Count
+    """Number of training images."""
+    title: Text
+    """How pages name it, in the middle of a sentence."""
+    about: str = ""
+
+    @property
+    def heading(self) -> str:
+        """Its title at the beginning of a line."""
+        return self.title[0].upper() + self.title[1:]
 
 
 class Splits(Section):
@@ -80,10 +85,16 @@ class Splits(Section):
     val: Count
 
 
+def _network(name: str) -> str:
+    if name not in NETWORKS:
+        raise ValueError(f"there is no such network; there are {', '.join(NETWORKS)}")
+    return name
+
+
 class Learning(Section):
     """The keys of ``training`` that a variant may override."""
 
-    network: Literal["AnimalNet", "WideAnimalNet", "BigAnimalNet", "AnimalNetDropout"]
+    network: Annotated[str, AfterValidator(_network)]
     epochs: Count
     batch_size: Count
     optimizer: Literal["sgd", "adam", "adamw"]
@@ -103,47 +114,6 @@ class Evaluation(Section):
     unfinished_percent: Positive
 
 
-class ToyDropout(Section):
-    seeds: Annotated[int, Field(ge=2)]
-    steps: Annotated[int, Field(ge=500, multiple_of=500)]
-
-
-class LogisticDecay(Section):
-    data: Literal["generated", "published"]
-    url: Address
-
-
-class DecayScaling(Section):
-    epochs: Annotated[int, Field(ge=2)]
-    """The first step, from zero, decays nothing."""
-
-
-class MnistMlp(Section):
-    data: Literal["digits", "mnist"]
-    url: Address
-    seeds: Annotated[int, Field(ge=2)]
-    epochs: Count
-
-
-class LinearDecay(Section):
-    seeds: Annotated[int, Field(ge=2)]
-
-
-class Studies(Section):
-    """The seed documents' experiments; one that is left out is not run."""
-
-    toy_dropout: ToyDropout | None = None
-    logistic_decay: LogisticDecay | None = None
-    decay_scaling: DecayScaling | None = None
-    mnist_mlp: MnistMlp | None = None
-    linear_decay: LinearDecay | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """Those that are run."""
-        return [name for name in type(self).model_fields if getattr(self, name) is not None]
-
-
 class Claims(Section):
     """The smallest effects that matter, by unit, and what counts as rounding."""
 
@@ -155,11 +125,12 @@ class Claims(Section):
 class File(Section):
     """``params.yaml`` as written."""
 
-    data: Data
+    data: dict[str, Any]
     splits: Splits
+    tasks: dict[str, dict[str, Any]]
     training: Training
     evaluation: Evaluation
-    studies: Studies
+    documents: dict[str, dict[str, Any] | None]
     claims: Claims
     variants: dict[str, dict[str, Any]]
 
@@ -176,19 +147,29 @@ class Variant:
 
     def parameters(self) -> dict[str, dict[str, Any]]:
         """All that decides the outcome, by section, resolved: the training settings and each regularizer's own."""
-        own = {_name(r): r.model_dump() for r in self.regularizers}
+        own = {method.key: method.model_dump() for method in self.regularizers}
         return {"training": self.training.model_dump(), **own}
 
 
 @dataclass(frozen=True)
 class Params:
     data: Data
+    sources: Mapping[str, Source]
+    """All that there are, with their parameters."""
     splits: Splits
+    tasks: Mapping[str, Task]
+    """By name; the first has the true labels."""
     training: Training
     evaluation: Evaluation
-    studies: Studies
+    documents: Mapping[str, Mapping[str, Any] | None]
+    """The sections of the documents' experiments as written: each document's folder checks its own."""
     claims: Claims
     variants: Mapping[str, Variant]
+
+    @property
+    def source(self) -> Source:
+        """The one in use."""
+        return self.sources[self.data.source]
 
     def variant(self, name: str) -> Variant:
         if name not in self.variants:
@@ -212,48 +193,58 @@ def load(path: Path = PARAMS) -> Params:
         raise UserError(f"{path} is not valid YAML in UTF-8: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold a mapping with the keys {', '.join(File.model_fields)}")
-    problems = [
-        f"studies.{name}: found nothing; allowed: its parameters, or delete the key, and the study is not run"
-        for name, body in _mapping(content.get("studies")).items()
-        if body is None and name in Studies.model_fields
-    ]
-    file = _check(File, content, (), problems)
+    problems: list[str] = []
+    file = check(File, content, (), problems)
     if file is None:
-        raise _refused(path, problems)
-    augmentation = {
-        source: _check(REGULARIZERS["augmentation"], values, ("data", "augmentation", source), problems)
-        for source, values in file.data.augmentation.items()
-    }
-    if missing := sorted(set(SOURCES) - set(augmentation)):
-        problems.append(f"data.augmentation: missing {', '.join(missing)}")
-    variants = {name: _variant(name, body, file, problems) for name, body in file.variants.items()}
-    images = Path(file.data.folder.path).resolve()
-    if any(images.is_relative_to(made) or made.is_relative_to(images) for made in map(Path.resolve, MADE)):
-        problems.append(
-            f"data.folder.path: found {file.data.folder.path!r}; allowed: a folder of images that neither holds nor "
-            f"lies in {' or '.join(map(str, MADE))}, which the stages write"
-        )
-    if not file.studies.names:
-        problems.append(f"studies: names none; name one or more of {', '.join(Studies.model_fields)}")
+        raise refused(path, problems)
+    shared = {key: value for key, value in file.data.items() if key not in SOURCES}
+    data = check(Data, shared, ("data",), problems)
+    if data and data.source not in SOURCES:
+        problems.append(f"data.source: found {data.source!r}; allowed: {', '.join(SOURCES)}")
+    sources = {name: check(kind, file.data.get(name, {}), ("data", name), problems) for name, kind in SOURCES.items()}
+    augmentation = SOURCES[data.source].augmentation if data and data.source in SOURCES else {}
+    tasks = {name: _task(name, body, file, problems) for name, body in file.tasks.items()}
+    if not file.tasks or next(iter(file.tasks.values())).get("noise"):
+        problems.append("tasks: the first must have no noise, for its labels are taken for the true ones")
+    variants = {name: _variant(name, body, file, augmentation, problems) for name, body in file.variants.items()}
+    made = [path.resolve() for path in MADE]
+    for name, source in sources.items():
+        if source is None or source.reads is None:
+            continue
+        images = source.reads.resolve()
+        if any(images.is_relative_to(path) or path.is_relative_to(images) for path in made):
+            problems.append(
+                f"data.{name}.path: found {str(source.reads)!r}; allowed: a folder of images that neither holds nor "
+                f"lies in {' or '.join(map(str, MADE))}, which the stages write"
+            )
     if BASELINE not in variants:
         problems.append(f"variants: {BASELINE!r} is missing; every other variant is compared with it")
-    if problems:
-        raise _refused(path, problems)
+    if problems or data is None:
+        raise refused(path, problems)
     return Params(
-        file.data,
+        data,
+        {name: source for name, source in sources.items() if source},
         file.splits,
+        {name: task for name, task in tasks.items() if task},
         file.training,
         file.evaluation,
-        file.studies,
+        file.documents,
         file.claims,
         {name: variant for name, variant in variants.items() if variant},
     )
 
 
-def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -> Variant | None:
+def _task(name: str, body: dict[str, Any], file: File, problems: list[str]) -> Task | None:
+    _named("tasks", name, problems)
+    defaults = {"train": file.splits.train, "title": f"{name.replace('_', ' ')} labels"}
+    return check(Task, defaults | body, ("tasks", name), problems)
+
+
+def _variant(
+    name: str, body: dict[str, Any], file: File, augmentation: Mapping[str, float], problems: list[str]
+) -> Variant | None:
     where = ("variants", name)
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        problems.append(f"variants.{name}: a variant's name may hold letters, digits, _ and - (no dots or spaces)")
+    _named("variants", name, problems)
     about = body.get("about", "")
     if not isinstance(about, str):
         problems.append(f"{_key((*where, 'about'))}: found {about!r}; allowed: a sentence")
@@ -261,7 +252,7 @@ def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -
     device = shared.pop("device")
     # Keys and values are reported where the user wrote them, under the variant.
     resolved = {**shared, **overrides} if isinstance(overrides, dict) else overrides
-    learning = _check(Learning, resolved, (*where, "training"), problems)
+    learning = check(Learning, resolved, (*where, "training"), problems)
     regularizers = []
     for key, values in body.items():
         if key in ("about", "training"):
@@ -271,15 +262,24 @@ def _variant(name: str, body: dict[str, Any], file: File, problems: list[str]) -
             problems.append(f"{_key((*where, key))}: unknown regularizer; allowed: {known}")
             continue
         if key == "augmentation" and isinstance(values, dict):
-            values = {**file.data.augmentation.get(file.data.source, {}), **values}
-        regularizers.append(_check(REGULARIZERS[key], values, (*where, key), problems))
+            values = {**augmentation, **values}
+        regularizers.append(check(REGULARIZERS[key], values, (*where, key), problems))
     if learning is None or None in regularizers:
         return None
     training = Training(**learning.model_dump(), device=device)
     return Variant(name, about, training, tuple(r for r in regularizers if r is not None))
 
 
-def _check(model: type[Model], values: Any, where: tuple[str | int, ...], problems: list[str]) -> Model | None:
+def _named(section: str, name: str, problems: list[str]) -> None:
+    if not re.fullmatch(NAME, name):
+        problems.append(f"{section}.{name}: such a name may hold letters, digits, _ and - (no dots or spaces)")
+
+
+def check(model: type[Model], values: Any, where: tuple[str | int, ...], problems: list[str]) -> Model | None:
+    """The section at a path of keys as its model has it, or None if there are problems, which are added to the list.
+
+    Each names the key, the value found and what is allowed.
+    """
     if not isinstance(values, dict):
         problems.append(f"{_key(where)}: found {values!r}; allowed: a mapping of {', '.join(model.model_fields)}")
         return None
@@ -304,7 +304,8 @@ def _problem(model: type[BaseModel], where: tuple[str | int, ...], details: Any)
         field = _inner(model, details["loc"][:-1]).model_fields[str(details["loc"][-1])]
         if field.description:  # else the pattern itself says what is allowed
             return f"{_key(location)}: found {found!r}; allowed: {field.description}"
-    allowed = re.sub("^(Input|String) should", "must", details["msg"]).replace("be a valid dictionary", "be a mapping")
+    message = details["msg"].removeprefix("Value error, ")
+    allowed = re.sub("^(Input|String) should", "must", message).replace("be a valid dictionary", "be a mapping")
     return f"{_key(location)}: found {found!r}; {allowed}"
 
 
@@ -317,20 +318,13 @@ def _inner(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]
     return model
 
 
-def _mapping(value: Any) -> dict[Any, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _key(where: tuple[str | int, ...]) -> str:
     return ".".join(str(part) for part in where if part != "[key]")
 
 
-def _refused(path: Path, problems: list[str]) -> UserError:
+def refused(path: Path, problems: list[str]) -> UserError:
+    """The error that lists all problems of the file."""
     return UserError(f"{path} was refused:\n" + "\n".join(f"  {problem}" for problem in problems))
-
-
-def _name(regularizer: Regularizer) -> str:
-    return next(name for name, kind in REGULARIZERS.items() if isinstance(regularizer, kind))
 
 
 @stage
@@ -339,12 +333,12 @@ def main() -> None:
     from stages.files import replacing
 
     before = load()
-    images = before.data.folder.path
-    if not Path(images).is_dir():
-        raise UserError(
-            f"{PARAMS}: data.folder.path: there is no folder {images}; make it, or set the key back to data/images, "
-            "which may be empty (DVC looks into it whatever the source is)"
-        )
+    for name, one in before.sources.items():
+        if one.reads and not one.reads.is_dir():
+            raise UserError(
+                f"{PARAMS}: data.{name}.path: there is no folder {one.reads}; make it, or set the key back to "
+                "data/images, which may be empty (DVC looks into it whatever the source is)"
+            )
     for argument in sys.argv[1:]:
         key, _, source = argument.partition("=")
         if key != "source" or source not in SOURCES:

@@ -6,16 +6,16 @@ import shutil
 
 from stages import config
 from stages.datasets.manifest import NAME, RAW, downloaded
-from stages.datasets.sources import SOURCES
+from stages.datasets.sources import Source
 from stages.errors import stage
 
 
 @stage
 def main() -> None:
-    data = config.load().data
-    raw = RAW / data.source
-    SOURCES[data.source].fetch(data, raw)
-    keep = {NAME, *downloaded(data.source, raw).files}
+    source: Source = config.load().source
+    raw = RAW / source.name
+    source.fetch(raw)
+    keep = {NAME, *downloaded(source.name, raw).files}
     for path in raw.iterdir():  # what a killed download left behind
         if path.name not in keep:
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend, and how a stage ends when it meets one."""
+"""User errors, and how a stage ends when it meets one."""
 
 from __future__ import annotations
 

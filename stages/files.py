@@ -32,21 +32,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(lock: Path, busy: str) -> Iterator[bool]:
-    """Hold a lock file; if another process has it say `busy`, wait, and give True."""
+def alone(lock: Path, busy: str) -> Iterator[None]:
+    """Hold a lock file; if another process has it, say `busy` and wait."""
     from filelock import FileLock, Timeout
 
     lock.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(lock)
     try:
         held.acquire(timeout=0)
-        waited = False
     except Timeout:
         print(f"{busy}; waiting for its end", flush=True)
         held.acquire()
-        waited = True
     try:
-        yield waited
+        yield
     finally:
         held.release()
 

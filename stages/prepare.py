@@ -1,21 +1,21 @@
-"""Decode the source once: one pool of images under three label sets, a test set apart, and splits for every seed."""
+"""Decode the source once: one pool of images with the labels of every task, a test set apart, and splits by seed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from stages import config
-from stages.datasets.arrays import POOL, Pool, write_pool, write_splits
+from stages import config, tasks
 from stages.datasets.card import card
 from stages.datasets.duplicates import among, repeats
 from stages.datasets.manifest import RAW, downloaded
-from stages.datasets.noise import derive
+from stages.datasets.noise import label_set
 from stages.datasets.sampling import draw_splits
-from stages.datasets.sources import SOURCES
+from stages.datasets.sources.base import Decoded, LabelSet
 from stages.datasets.test_set import TEST, HeldOut, write_test
 from stages.errors import stage
 from stages.files import write_json
+from stages.tasks import Material, Task
 
 CARD = Path("data/card.json")
 
@@ -23,27 +23,41 @@ CARD = Path("data/card.json")
 @stage
 def main() -> None:
     params = config.load()
-    source = SOURCES[params.data.source]
-    raw = RAW / params.data.source
-    data = source.decode(params.data, raw)
+    source, splits = params.source, params.splits
+    raw = RAW / source.name
+    data = source.decode(raw)
 
     tested = among(data.images, data.test_images)
-    labels = {name: replace(own, labels=own.labels[~tested]) for name, own in data.labels.items()}
-    if set(labels) == {"clean"}:
-        labels |= derive(labels["clean"].labels, len(data.classes), params.data.label_noise)
-    data = replace(data, images=data.images[~tested], labels=labels)
+    clean, *noisy = (replace(own, labels=own.labels[~tested]) for own in (data.clean, *data.noisy.values()))
+    data = replace(data, images=data.images[~tested], clean=clean, noisy=dict(zip(data.noisy, noisy, strict=True)))
     duplicates = {
         "removed_from_pool": int(tested.sum()),
         "within_pool": repeats(data.images),
         "within_test": repeats(data.test_images),
     }
-    splits = draw_splits(labels["clean"].labels, data.classes, params.splits)
+    label_sets = {
+        name: labels_of(task, name, data, params.data.label_noise.seed) for name, task in params.tasks.items()
+    }
+    sizes = {name: task.train for name, task in params.tasks.items()}
+    drawn = draw_splits(clean.labels, data.classes, splits.seeds, splits.train, splits.val, sizes)
 
-    write_pool(Pool(data.images, {name: own.labels for name, own in labels.items()}, data.classes))
+    learnt = {name: Task(name, own.labels, drawn[name]) for name, own in label_sets.items()}
+    tasks.write(Material(data.images, data.classes, learnt))
     write_test(HeldOut(data.test_images, data.test_labels))
-    write_splits(splits)
-    write_json(CARD, card(source, downloaded(params.data.source, raw), data, duplicates, params.splits))
-    print(f"{POOL}: {len(data.images):,} images of {len(data.classes)} classes; {TEST}: {len(data.test_images):,}")
+    manifest = downloaded(source.name, raw)
+    write_json(CARD, card(source, manifest, data, label_sets, duplicates, splits.model_dump()))
+    pool, test = len(data.images), len(data.test_images)
+    print(f"{tasks.POOL}: {pool:,} images of {len(data.classes)} classes; {TEST}: {test:,}")
+
+
+def labels_of(task: config.Task, name: str, data: Decoded, seed: int) -> LabelSet:
+    """The labels of a task: the true ones, those that the source brings under this name, or noisy ones."""
+    if task.noise is None:
+        return data.clean
+    if name in data.noisy:
+        return data.noisy[name]
+    kind, rate = task.noise.kind, task.noise.rate
+    return label_set(name, kind, rate, seed, data.images, data.clean.labels, len(data.classes))
 
 
 if __name__ == "__main__":

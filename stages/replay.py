@@ -1,10 +1,9 @@
-"""Stage ``replay``: the seed notebook on faces, draw for draw, defects included, into ``data/replay/``."""
+"""Stage ``replay``: the course notebook on faces, draw for draw, defects included, into ``data/replay/``."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,59 +12,59 @@ from stages import config, files
 from stages.datasets import image_folder
 from stages.datasets.card import title
 from stages.datasets.manifest import RAW, downloaded
-from stages.datasets.sources import SOURCES
+from stages.documents import outcome
+from stages.documents.face_notebook import REPLAY
+from stages.documents.face_notebook import replay as notebook
 from stages.errors import stage
-from stages.studies import face_notebook, outcome
 from stages.training.device import find_device
-
-FOLDER = Path("data/replay")
 
 
 @stage
 def main() -> None:
-    data = config.load().data
-    source, raw = SOURCES[data.source], RAW / data.source
-    manifest = downloaded(data.source, raw)
-    listings = image_folder.listings(source, data, raw)
+    params = config.load()
+    source = params.source
+    raw = RAW / source.name
+    manifest = downloaded(source.name, raw)
+    listings = image_folder.listings(source, params.data.label_noise.seed, raw)
 
     find_device("cpu")  # one thread per operation, and deterministic
 
     clean = listings["clean"]
     sizes = {name: len(listing.labels) for name, listing in listings.items()}
     height, width, _ = clean.image_shape
-    described = outcome.Data(
+    described = outcome.DataNote(
         title(source, manifest),
-        data.source == "afhq" and not manifest.from_mirror,
+        source.name == "afhq" and not manifest.from_mirror,
         f"{source.description} {sizes['clean']:,} images of {height}×{width} pixels outside the test set.",
     )
-    if min(sizes.values()) < face_notebook.SMALLEST:  # the benchmark needs no more than `splits` says, and goes on
+    if min(sizes.values()) < notebook.SMALLEST:  # the benchmark needs no more than `splits` says, and goes on
         nothing = pd.DataFrame(columns=["case", "seed", "metric", "value"])
-        needed = f"{described.description} The notebook’s splits take {face_notebook.SMALLEST}."
-        outcome.write(outcome.Outcome(replace(described, description=needed), {}, nothing), FOLDER)
-        print(f"{FOLDER}: not run: it needs {face_notebook.SMALLEST} images outside the test set; all else runs")
+        needed = f"{described.description} The notebook’s splits take {notebook.SMALLEST}."
+        outcome.write(outcome.ExperimentOutcome(replace(described, description=needed), {}, nothing), REPLAY)
+        print(f"{REPLAY}: not run: it needs {notebook.SMALLEST} images outside the test set; all else runs")
         return
 
-    splits = face_notebook.draw_splits(sizes, clean.image_shape, len(clean.classes))
+    splits = notebook.draw_splits(sizes, clean.image_shape, len(clean.classes))
     examples = {}
     for label_set, listing in listings.items():
-        own = {name: parts for name, parts in splits.items() if face_notebook.SPLITS[name].labels == label_set}
+        own = {name: parts for name, parts in splits.items() if notebook.SPLITS[name].labels == label_set}
         positions = np.unique(np.concatenate([part for parts in own.values() for part in parts]))
         images, labels = listing.read(positions), listing.labels[positions]
         for name, parts in own.items():
             train, val = (np.searchsorted(positions, part) for part in parts)
             examples[name] = (
-                face_notebook.Examples(images[train], labels[train]),
-                face_notebook.Examples(images[val], labels[val]),
+                notebook.NotebookExamples(images[train], labels[train]),
+                notebook.NotebookExamples(images[val], labels[val]),
             )
 
-    result = face_notebook.run(examples, len(clean.classes), described, face_notebook.EXPERIMENTS)
+    result = notebook.run(examples, len(clean.classes), described, notebook.EXPERIMENTS)
     lines = [
         f'"{name}": ' + json.dumps({"train": train.tolist(), "val": val.tolist()})
         for name, (train, val) in splits.items()
     ]
-    files.write_text(FOLDER / "splits.json", "{\n" + ",\n".join(lines) + "\n}\n")
-    outcome.write(result, FOLDER)
-    print(f"{FOLDER}: {len(result.parameters)} experiments on {described.title}; {result.reproduced}")
+    files.write_text(REPLAY / "splits.json", "{\n" + ",\n".join(lines) + "\n}\n")
+    outcome.write(result, REPLAY)
+    print(f"{REPLAY}: {len(result.parameters)} experiments on {described.title}; {result.reproduced}")
 
 
 if __name__ == "__main__":

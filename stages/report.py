@@ -1,4 +1,4 @@
-"""Stage ``report``: the site in ``reports/``, from the results of all variants."""
+"""Stage ``report``: the site in ``reports/``, from the results of all variants and documents."""
 
 from __future__ import annotations
 
@@ -8,23 +8,46 @@ from stages import config
 from stages.errors import stage
 
 REPORTS = Path("reports")
+OWNED = (
+    "index.html",
+    "data.html",
+    "methods.html",
+    "claims.html",
+    "README.md",
+    ".nojekyll",
+    "assets",
+    "documents",
+    "figures",
+    "tables",
+    "variants",
+)
+"""What this stage writes in `reports/`, and nothing else does."""
 
 
 @stage
 def main() -> None:
     # Imported here because the processes that draw the charts import this module too, and need none of this.
-    import numpy as np
+    from stages import documents
+    from stages.documents import claims_page
+    from stages.documents import pages as document_pages
+    from stages.reporting import pages, results, site
+    from stages.reporting.figures import Drawing
 
-    from stages.datasets.arrays import read_pool, read_splits
-    from stages.reporting import claims, pages, results, site
-    from stages.reporting.seeds import pages as seeds
-
-    params, pool, splits = config.load(), read_pool(), read_splits()
-    training = np.unique(np.concatenate([split.train for split in splits.values()]))
-    found = results.read(params, pool.images, pool.labels, pool.classes, training)
-    studied = seeds.read(params.studies.names, results.DATA)
-    ledger = claims.read(REPORTS / "claims.json")
-    site.publish(pages.build(found, studied, ledger), REPORTS, pages.OWNED)
+    params = config.load()
+    names = documents.settings(params).keys()
+    found = results.read(params)
+    ledger = claims_page.read(REPORTS / "claims.json")
+    judged = claims_page.figures(ledger.claims)
+    with Drawing() as drawing:
+        drawing.add(judged)
+        content = {
+            **pages.build(found, claims_page.counts(ledger.claims), drawing),
+            **claims_page.build(ledger, judged, pages.shared_context(found)),
+            **document_pages.build(names, claims_page.by_document(ledger.claims), drawing),
+            **site.assets(),
+            **drawing.files(),
+        }
+    site.publish(content, REPORTS, OWNED)
     print(f"the report on {len(params.variants)} variants is {REPORTS / 'index.html'}")
 
 

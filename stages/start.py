@@ -1,4 +1,5 @@
-"""What ``make repro`` puts right before DVC starts: files that an interruption cut, and a folder without git.
+"""What ``make repro`` does before DVC starts: it checks the documents' parameters, restores files that an interruption
+cut, and lets DVC run in a folder without git.
 
 DVC writes ``dvc.lock`` in place after every stage, so an interruption may leave it cut or empty, and DVC then refuses
 to run. The last whole one is as good: what has run since is found in DVC's run cache.
@@ -18,6 +19,7 @@ from dvc.utils.strictyaml import validate
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from stages import config, documents
 from stages.errors import stage
 from stages.files import alone, write_bytes
 
@@ -29,6 +31,7 @@ DVC = Path(".dvc")
 
 @stage
 def main() -> None:
+    documents.settings(config.load())
     with alone(DVC / "tmp/lock", "another DVC command is at work here"):  # DVC's own: no file is being written
         restore_lock()
         remove_cut_rwlock()

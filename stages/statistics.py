@@ -30,6 +30,10 @@ class Interval:
         return self.high - self.low > 1e-9 * max(abs(self.low), abs(self.high))
 
 
+UNDEFINED = Interval(np.nan, np.nan, np.nan, 0)
+"""The interval of no values."""
+
+
 def mean_interval(values: np.ndarray, confidence: float) -> Interval:
     """Student-t interval of the mean of values (n,).
 
@@ -94,7 +98,7 @@ def direction(interval: Interval, smallest: float) -> Direction:
 
 
 def verdict_of(verdicts: Collection[Verdict], rule: Literal["all", "any"]) -> Verdict:
-    """Of a claim that holds if all of its parts hold, or if any does.
+    """The verdict on a claim that holds if all of its parts hold, or if any does.
 
     It fails if that can no longer come about: with `all` if a part fails, with `any` if all do.
     """
@@ -104,15 +108,21 @@ def verdict_of(verdicts: Collection[Verdict], rule: Literal["all", "any"]) -> Ve
     return "fails" if most(each == "fails" for each in verdicts) else "undecided"
 
 
-def still_falling(losses: np.ndarray, percent: float) -> bool:
-    """Whether a loss, at epochs 0, 1, ... (n,), has not come to rest.
+def still_falling(epochs: np.ndarray, losses: np.ndarray, percent: float) -> bool:
+    """Whether a loss (n,), measured after so many epochs (n,) in their order, has not come to rest.
 
     It has not if its mean over the last tenth of the epochs is lower than that over the tenth before by more than
     ``percent`` of the latter.
     """
-    tenth = max(1, (len(losses) - 1) // 10)
-    before, after = np.mean(losses[-2 * tenth : -tenth]), np.mean(losses[-tenth:])
+    every = np.interp(np.arange(epochs[-1] + 1), epochs, losses)  # else it would matter which epochs were measured
+    tenth = max(1, int(epochs[-1]) // 10)
+    before, after = np.mean(every[-2 * tenth : -tenth]), np.mean(every[-tenth:])
     return bool(before - after > percent / 100 * before)
+
+
+def negative_log_likelihood(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over images, in nats, from log-probabilities (N, K) and class indices (N,)."""
+    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

@@ -16,33 +16,33 @@ from ruamel.yaml.error import YAMLError
 from safetensors import safe_open
 
 from stages import config, files
-from stages.config import LABEL_SETS, Variant
-from stages.datasets.arrays import POOL, SPLITS
+from stages.config import Variant
 from stages.errors import UserError, stage
-from stages.statistics import mean_interval
+from stages.tasks import POOL, SPLITS
 from stages.tracking import Data, Record, synchronise
 
 RUNS = Path("data/runs")
 EVALUATION = Path("data/evaluation/runs.parquet")
+COMPARISONS = Path("data/comparisons.parquet")
 CARD = Path("data/card.json")
 REPORTS = Path("reports")
 TRACKED = Path("data/tracked.json")
-KEY = ["variant", "labels", "seed"]
+KEY = ["variant", "task", "seed"]
 
 
 @stage
 def main() -> None:
     params = config.load()
-    for file in (CARD, POOL, SPLITS, EVALUATION, *(RUNS / name / "run.json" for name in params.variants)):
+    for file in (CARD, POOL, SPLITS, EVALUATION, COMPARISONS, *(RUNS / name / "run.json" for name in params.variants)):
         if not file.exists():
             raise UserError(f"{file} is missing: there is no result to track yet; run `dvc repro`, which makes it")
     card = json.loads(CARD.read_text(encoding="utf-8"))
-    evaluation = pd.read_parquet(EVALUATION)
+    evaluation, comparisons = pd.read_parquet(EVALUATION), pd.read_parquet(COMPARISONS)
     lock = read_lock()
     records = [
         record
         for variant in reversed(list(params.variants.values()))
-        for record in of_variant(variant, evaluation, card, params.evaluation.confidence, lock)
+        for record in of_variant(variant, evaluation, comparisons, card, params.evaluation.confidence, lock)
     ]
     records.append(of_report(card, lock))
     experiment = f"regularization-{card['source']}"
@@ -55,14 +55,15 @@ def main() -> None:
 
 
 ABOUT = """\
-Methods of regularization on the data source **{title}**: one run for each variant, label set and seed
+Methods of regularization on the data source **{title}**: one run for each variant, task and seed
 (`tags.kind = 'replica'`), under a parent that sums up the seeds (`tags.kind = 'summary'`), and a run that holds the
 report.
 
 **To compare variants** choose *Model training* at the top left, search for
-`tags.kind = 'replica' and tags.labels = 'clean'`, press *Load more* until all runs are there, group by the tag
+`tags.kind = 'replica' and tags.task = 'clean'`, press *Load more* until all runs are there, group by the tag
 `variant`, and open the chart view: groups show the mean over seeds. For means with their intervals as numbers, search
-for `tags.kind = 'summary' and tags.labels = 'clean'` and show the columns `mean/...` and `mean_half_width/...`.
+for `tags.kind = 'summary' and tags.task = 'clean'` and show the columns `mean/...`, `mean_half_width/...`,
+`difference/...`, `difference_half_width/...` and `verdict`.
 
 Metrics without a prefix are those of the finished network; `curve/...` are measured while it trains. Accuracies are
 shares, losses are in nats.
@@ -70,9 +71,14 @@ shares, losses are in nats.
 
 
 def of_variant(
-    variant: Variant, evaluation: pd.DataFrame, card: Mapping[str, Any], confidence: float, lock: Mapping[str, Any]
+    variant: Variant,
+    evaluation: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    card: Mapping[str, Any],
+    confidence: float,
+    lock: Mapping[str, Any],
 ) -> Iterator[Record]:
-    """For each label set the summary of a variant, then its replicas; in reverse, for MLflow lists the newest first."""
+    """For each task the summary of a variant, then its replicas; in reverse, for MLflow lists the newest first."""
     folder = RUNS / variant.name
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     history = pd.read_parquet(folder / "history.parquet")
@@ -82,25 +88,26 @@ def of_variant(
     }
     digest = files.sha256(POOL, SPLITS)[:8]
     provenance = origin(lock, f"train@{variant.name}", "stages/train.py") | run["versions"]
-    for labels in reversed(LABEL_SETS):
-        rows = evaluation[(evaluation["variant"] == variant.name) & (evaluation["labels"] == labels)]
-        curves = history[history["labels"] == labels].sort_values(["seed", "epoch"])
-        profile = {"image": card["image"], "classes": card["classes"], **card["label_sets"][labels]}
-        data = Data(f"{card['source']}-{labels}", digest, str(POOL), profile)
-        tags = {"variant": variant.name, "labels": labels, "device": run["device"]}
-        name = f"{variant.name} · {labels}"
+    for task in reversed(card["tasks"]):
+        rows = evaluation[(evaluation["variant"] == variant.name) & (evaluation["task"] == task)]
+        compared = comparisons[(comparisons["variant"] == variant.name) & (comparisons["task"] == task)]
+        curves = history[history["task"] == task].sort_values(["seed", "epoch"])
+        profile = {"image": card["image"], "classes": card["classes"], **card["tasks"][task]}
+        data = Data(f"{card['source']}-{task}", digest, str(POOL), profile)
+        tags = {"variant": variant.name, "task": task, "device": run["device"]}
+        name = f"{variant.name} · {task}"
         yield Record(
             name=name,
-            tags=tags | {"kind": "summary"},
+            tags=tags | {"kind": "summary"} | verdicts(compared),
             note=SUMMARY.format(
                 about=variant.about or " + ".join(r.title for r in variant.regularizers),
                 variant=variant.name,
-                labels=labels,
+                task=task,
                 n=len(rows),
                 percent=f"{100 * confidence:g} %",
             ),
             parameters=parameters,
-            metrics=summary(rows, confidence),
+            metrics=summary(compared),
             data=data,
             files={
                 "history.csv": curves.to_csv(index=False, lineterminator="\n").encode(),
@@ -110,15 +117,15 @@ def of_variant(
         )
         for row in rows.sort_values("seed", ascending=False).to_dict("records"):
             seed = row["seed"]
-            curve = curves[curves["seed"] == seed].drop(columns=["labels", "seed", "epoch"])
+            curve = curves[curves["seed"] == seed].drop(columns=["task", "seed"]).set_index("epoch")
             yield Record(
                 name=f"{name} · seed {seed}",
-                tags=tags | {"kind": "replica", "seed": str(seed), "weights_hash": weights[labels, seed]},
-                note=REPLICA.format(variant=variant.name, labels=labels, seed=seed),
+                tags=tags | {"kind": "replica", "seed": str(seed), "weights_hash": weights[task, seed]},
+                note=REPLICA.format(variant=variant.name, task=task, seed=seed),
                 parent=name,
                 parameters=parameters,
                 metrics=numbers(row) | best(curve),
-                curves={f"curve/{metric}": curve[metric].tolist() for metric in curve.columns},
+                curves={f"curve/{metric}": dict(curve[metric]) for metric in curve.columns},
                 data=data,
                 provenance=provenance,
             )
@@ -127,9 +134,10 @@ def of_variant(
 SUMMARY = """\
 {about}
 
-{n} seeds of `{variant}` on `{labels}` labels: `mean/...`, `mean_half_width/...` of its {percent} Student-t interval,
-and the number `n/...` of seeds where the metric is defined. `history.csv` and `seeds.csv` among the artifacts hold
-every epoch and every seed.
+{n} seeds of `{variant}` on the task `{task}`: `mean/...`, `mean_half_width/...` of its {percent} Student-t interval,
+the number `n/...` of seeds where the metric is defined, and `difference/...` to the reference, paired by seed, with
+`difference_half_width/...`. The tag `verdict` is that on test accuracy. `history.csv` and `seeds.csv` among the
+artifacts hold every epoch and every seed.
 
 - Files: `data/runs/{variant}/` with `history.parquet`, `weights.safetensors` and `run.json`
 - Page of the report: `reports/variants/{variant}.html`
@@ -137,37 +145,49 @@ every epoch and every seed.
 """
 
 REPLICA = """\
-- Weights: `{labels}/{seed}/...` in `data/runs/{variant}/weights.safetensors`
-- Every epoch: the rows `labels = {labels}`, `seed = {seed}` of `data/runs/{variant}/history.parquet`
+- Weights: `{task}/{seed}/...` in `data/runs/{variant}/weights.safetensors`
+- Every epoch: the rows `task = {task}`, `seed = {seed}` of `data/runs/{variant}/history.parquet`
 - Page of the report: `reports/variants/{variant}.html`
 - Again: `dvc repro train@{variant}`
 """
 
 
-def summary(rows: pd.DataFrame, confidence: float) -> dict[str, float]:
-    """Mean, half width of its interval and n of every metric over the seeds where it is defined.
+def summary(compared: pd.DataFrame) -> dict[str, float]:
+    """Every metric's mean and the difference to the reference, each with half the width of its interval and n.
 
     The names differ from those of the replicas, so that a parent in a group of its children shifts no mean.
     """
-    kinds = ["diverged", "unfinished"]
-    result = {"replicas": float(len(rows)), **{f"replicas_{kind}": float(rows[kind].sum()) for kind in kinds}}
-    for metric in rows.columns.difference([*KEY, *kinds], sort=False):
-        values = rows[metric].astype(float).to_numpy()
-        values = values[np.isfinite(values)]
-        result[f"n/{metric}"] = float(len(values))
-        if len(values):
-            interval = mean_interval(values, confidence)
-            result |= {f"mean/{metric}": interval.mean, f"mean_half_width/{metric}": interval.high - interval.mean}
-    return result
+    counts = compared.iloc[0]
+    result = {"replicas": counts["replicas"]}
+    result |= {f"replicas_{kind}": counts[kind] for kind in ("diverged", "unfinished")}
+    for row in compared.to_dict("records"):
+        metric = row["metric"]
+        result |= {
+            f"n/{metric}": row["n"],
+            f"mean/{metric}": row["mean"],
+            f"mean_half_width/{metric}": row["high"] - row["mean"],
+            f"difference/{metric}": row["difference"],
+            f"difference_half_width/{metric}": row["difference_high"] - row["difference"],
+        }
+    return {name: float(value) for name, value in result.items() if np.isfinite(value)}
+
+
+def verdicts(compared: pd.DataFrame) -> dict[str, str]:
+    """What the difference of test accuracy to the reference comes to, as a tag; none for the reference itself."""
+    found = compared.loc[compared["metric"] == "test_accuracy", "verdict"].dropna()
+    return {"verdict": found.iloc[0]} if len(found) else {}
 
 
 def best(curve: pd.DataFrame) -> dict[str, float]:
-    """The best validation values of a curve, and the first epoch of the best accuracy."""
-    accuracy, loss = curve["val_accuracy"].to_numpy(), curve["val_loss"].to_numpy()
-    if np.isnan(accuracy).all():
+    """The best validation values of a curve by epoch, and the first epoch of the best accuracy."""
+    accuracy, loss = curve["val_accuracy"], curve["val_loss"]
+    if accuracy.isna().all():
         return {}
-    epoch = int(np.nanargmax(accuracy))
-    return {"best_epoch": epoch, "best_val_accuracy": float(accuracy[epoch]), "best_val_loss": float(np.nanmin(loss))}
+    return {
+        "best_epoch": int(curve.index.to_numpy()[np.nanargmax(accuracy)]),
+        "best_val_accuracy": float(accuracy.max()),
+        "best_val_loss": float(loss.min()),
+    }
 
 
 def numbers(row: Mapping[Any, Any]) -> dict[str, float]:
@@ -189,12 +209,12 @@ def of_report(card: Mapping[str, Any], lock: Mapping[str, Any]) -> Record:
 
 
 def hash_weights(path: Path) -> dict[tuple[str, int], str]:
-    """For each label set and seed the sha256 over its tensors, by name."""
+    """For each task and seed the sha256 over its tensors, by name."""
     digests: dict[tuple[str, int], Any] = {}
     with safe_open(path, framework="numpy") as tensors:
         for key in sorted(tensors.keys()):
-            labels, seed, name = key.split("/", 2)
-            digest = digests.setdefault((labels, int(seed)), sha256())
+            task, seed, name = key.split("/", 2)
+            digest = digests.setdefault((task, int(seed)), sha256())
             digest.update(name.encode())
             digest.update(tensors.get_tensor(key).tobytes())
     return {replica: digest.hexdigest() for replica, digest in digests.items()}

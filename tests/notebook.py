@@ -1,4 +1,4 @@
-"""The face notebook (seed 001) as it is written there: image files, data loaders, torch's global generator.
+"""The face notebook (document 001) as it is written there: image files, data loaders, torch's global generator.
 
 The yardstick for the replay's figures and for the time that training takes here. Its names are the notebook's, but for
 `measure`, which is `test` there.

@@ -22,7 +22,7 @@ def params(**changes: Any) -> dict[str, Any]:
     content["data"] |= {"source": "digits", "folder": content["data"]["folder"] | {"path": "data/images"}}
     content["splits"] |= {"seeds": 2, "train": 40, "val": 40}
     content["training"] |= {"epochs": 4, "device": "cpu"}
-    content["studies"] = {"decay_scaling": {"epochs": 50}}
+    content["documents"] = {"decay_scaling": {"epochs": 50}}
     content["variants"] = {name: content["variants"][name] for name in VARIANTS}
     for path, value in changes.items():
         *parents, last = path.split("__")

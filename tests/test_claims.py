@@ -1,4 +1,4 @@
-"""The stage `claims`: a ledger of every claim, whatever has been run, the same from the same results."""
+"""The stage `claims`: every claim is judged, whatever has been run, the same from the same results."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import pytest
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from stages import claims, config
-from stages.ledger.entries import CLAIMS
-from tests.test_ledger import write_benchmark
+from stages.documents.claims import CLAIMS
+from tests.documents.test_claim import write_benchmark
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with parameters that name one study and a benchmark that has run."""
+    """A folder with parameters that name one document and a benchmark that has run."""
     content = loads_yaml((ROOT / "params.yaml").read_text())
-    content["studies"] = {"decay_scaling": content["studies"]["decay_scaling"]}
+    content["documents"] = {"decay_scaling": content["documents"]["decay_scaling"]}
     (tmp_path / "params.yaml").write_text(dumps_yaml(content))
     write_benchmark(tmp_path, config.load(tmp_path / "params.yaml"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def write_study(project: Path, deviations: Mapping[str, float | None]) -> None:
-    folder = project / "data/studies/decay_scaling"
+def write_outcome(project: Path, deviations: Mapping[str, float | None]) -> None:
+    folder = project / "data/documents/decay_scaling"
     folder.mkdir(parents=True)
     record = {
         "data": {"title": "Some flowers", "published": False, "description": ""},
@@ -49,7 +49,7 @@ DEVIATIONS = {"decay_not_divided": 1e-15, "divided_differs": 0.3, "bias_is_decay
 
 
 def test_every_claim_is_in_the_ledger_with_the_data_it_was_tested_on(project: Path) -> None:
-    write_study(project, DEVIATIONS)
+    write_outcome(project, DEVIATIONS)
     claims.main()
     entries = ledger()
     assert list(entries) == [claim.id for claim in CLAIMS]
@@ -60,7 +60,7 @@ def test_every_claim_is_in_the_ledger_with_the_data_it_was_tested_on(project: Pa
 
 
 def test_a_deviation_that_is_not_finite_is_undecided(project: Path) -> None:
-    write_study(project, DEVIATIONS | {"divided_differs": None})
+    write_outcome(project, DEVIATIONS | {"divided_differs": None})
     claims.main()
     entry = ledger()["decay-not-divided"]
     assert entry["verdict"] == "undecided"
@@ -69,14 +69,14 @@ def test_a_deviation_that_is_not_finite_is_undecided(project: Path) -> None:
 
 
 def test_a_second_run_gives_the_same_bytes(project: Path) -> None:
-    write_study(project, DEVIATIONS)
+    write_outcome(project, DEVIATIONS)
     claims.main()
     first = Path("reports/claims.json").read_bytes()
     claims.main()
     assert Path("reports/claims.json").read_bytes() == first
 
 
-def test_a_study_that_has_not_run_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_experiment_that_has_not_run_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         claims.main()
     assert ended.value.code == 1

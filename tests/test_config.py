@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from stages import config
 from stages.errors import UserError
-from stages.models import NETWORKS
+from stages.networks import NETWORKS
 from stages.regularizers import REGULARIZERS
 
 ROOT = Path(__file__).parent.parent
@@ -51,20 +51,27 @@ def test_the_committed_parameters_are_valid_and_use_every_regularizer() -> None:
     assert params.variants["small_lr"].training.epochs == params.training.epochs
 
 
-def test_networks_are_those_that_the_models_hold() -> None:
-    assert set(config.Training.model_fields["network"].annotation.__args__) == set(NETWORKS)
+@pytest.mark.parametrize("keys", ["training/network", "variants/l1/training"])
+def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], keys: str) -> None:
+    def load(name: str) -> config.Params:
+        return config.load(edited(keys, name if keys.endswith("network") else {"network": name}))
+
+    for name in NETWORKS:
+        assert load(name).variants["l1"].training.network == name
+    for name in ("ResNet", "animalnet", "", *(f"{name} " for name in NETWORKS)):
+        with pytest.raises(UserError) as error:
+            load(name)
+        problem = next(line for line in str(error.value).splitlines() if "network: found" in line)
+        _, found, known = problem.partition(f"found {name!r}; there is no such network; there are ")
+        assert found
+        assert known.split(", ") == list(NETWORKS)
 
 
 @pytest.mark.parametrize(
     ("keys", "value", "expected"),
     [
-        ("studies", {}, ["studies: names none", "linear_decay"]),
-        ("studies/linear_decay", None, ["studies.linear_decay: found nothing", "delete the key"]),
-        ("studies/other", {}, ["studies.other: unknown key", "toy_dropout"]),
-        ("studies/toy_dropout/step", 500, ["studies.toy_dropout.step: unknown key; allowed: seeds, steps"]),
-        ("studies/toy_dropout/steps", 1234, ["studies.toy_dropout.steps: found 1234", "multiple of 500"]),
-        ("studies/mnist_mlp/data", "cifar", ["studies.mnist_mlp.data: found 'cifar'", "'digits' or 'mnist'"]),
-        ("studies/other", None, ["studies.other: unknown key"]),
+        ("documents/linear_decay", 3, ["documents.linear_decay: found 3", "mapping"]),
+        ("documents", None, ["documents: found None", "mapping"]),
         ("claims/points", 0, ["claims.points: found 0"]),
         ("claims", None, ["claims: found None; allowed: a mapping of points, percent, tolerance"]),
         ("training/epoch", 3, ["training.epoch: unknown key", "epochs"]),
@@ -77,17 +84,26 @@ def test_networks_are_those_that_the_models_hold() -> None:
         ("training/device", "tpu", ["training.device: found 'tpu'; allowed: auto, cpu, cuda or cuda:N"]),
         ("training/momentum", 1.0, ["training.momentum: found 1.0", "less than 1"]),
         ("splits/seeds", 1, ["splits.seeds: found 1"]),
-        ("data/source", "mnist", ["data.source: found 'mnist'", "digits", "afhq", "folder"]),
+        ("data/source", "cifar", ["data.source: found 'cifar'", "digits", "afhq", "folder", "fashion_mnist", "mnist"]),
+        ("data/source", 3, ["data.source: found 3"]),
+        ("data/other", {}, ["data.other: unknown key; allowed: source, label_noise"]),
+        ("data/afhq", {"url": ""}, ["data.afhq.url: unknown key; allowed: none"]),
+        ("data/folder/image_size", 3, ["data.folder.image_size: found 3"]),
         ("data/folder/path", "", ["data.folder.path: found ''"]),
         ("data/folder/path", "data", ["data.folder.path: found 'data'", "data/raw or reports"]),
         ("data/folder/path", "reports/images", ["data.folder.path: found 'reports/images'"]),
-        ("data/afhq/clean", "", ["data.afhq.clean: found ''; allowed: an address"]),
-        ("data/afhq/clean", "https://me:secret@host/a", ["data.afhq.clean: found 'https://host/a'", "REGBENCH_MIRROR"]),
-        ("studies/mnist_mlp/url", "https://me@host/a", ["studies.mnist_mlp.url", "without user name and password"]),
+        ("data/afhq", {"clean": "https://host/a"}, ["data.afhq.clean: unknown key; allowed: none"]),
         ("data/folder", None, ["data.folder: found None; allowed: a mapping of path, image_size"]),
-        ("data/label_noise/random", 1.5, ["data.label_noise.random: found 1.5"]),
-        ("data/augmentation/digits", {"rotate": 3}, ["data.augmentation.digits.rotate: unknown key", "shift"]),
-        ("data/augmentation", {}, ["data.augmentation: missing afhq, digits, folder"]),
+        ("data/label_noise", {"seed": -1}, ["data.label_noise.seed: found -1"]),
+        ("tasks", {}, ["tasks: the first must have no noise"]),
+        ("tasks", {"a": {"noise": {"kind": "uniform", "rate": 0.1}}}, ["tasks: the first must have no noise"]),
+        ("tasks/random/noise/rate", 1.5, ["tasks.random.noise.rate: found 1.5"]),
+        ("tasks/random/noise/kind", "odd", ["tasks.random.noise.kind: found 'odd'", "class_dependent"]),
+        ("tasks/random/noise", 0.5, ["tasks.random.noise: found 0.5; allowed: a mapping of kind, rate"]),
+        ("tasks/few", {"train": 0}, ["tasks.few.train: found 0"]),
+        ("tasks/few", {"size": 3}, ["tasks.few.size: unknown key; allowed: noise, train, title, about"]),
+        ("tasks/few", None, ["tasks.few: found None"]),
+        ("tasks/a.b", {}, ["tasks.a.b", "no dots"]),
         ("variants/l1/l1", {"strenght": 1.0}, ["variants.l1.l1.strenght: unknown key; allowed: strength"]),
         ("variants/l1/l1", {}, ["variants.l1.l1.strength: missing"]),
         ("variants/l1/l1", {"strength": -1.0}, ["variants.l1.l1.strength: found -1.0", "greater than or equal to 0"]),
@@ -194,6 +210,14 @@ def test_augmentation_follows_the_source(edited: Callable[[str, Any], Path]) -> 
     assert augmentation("afhq") == {"horizontal_flip": 0.5, "shift": 0}
 
 
+def test_a_task_has_the_training_images_of_the_splits_and_a_title(edited: Callable[[str, Any], Path]) -> None:
+    tasks = config.load(edited("tasks/few", {"train": 30, "title": "MNIST with 30 images"})).tasks
+    assert [task.train for task in tasks.values()] == [100, 100, 100, 30]
+    assert [task.title for task in tasks.values()][:2] == ["clean labels", "partly random labels"]
+    assert tasks["few"].heading == "MNIST with 30 images"
+    assert tasks["partly_random"].heading == "Partly random labels"
+
+
 def test_choosing_a_source_keeps_the_comments(tmp_path: Path) -> None:
     original = re.sub(r"source: \w+", "source: digits", (ROOT / "params.yaml").read_text(), count=1)
     (tmp_path / "params.yaml").write_text(original)
@@ -209,9 +233,9 @@ def test_choosing_a_source_keeps_the_comments(tmp_path: Path) -> None:
     assert changed.split() == original.replace("source: digits", "source: afhq").split()
     assert choose("source=digits").returncode == 0
     assert (tmp_path / "params.yaml").read_text().split() == original.split()
-    refused = choose("source=mnist")
+    refused = choose("source=cifar")
     assert refused.returncode == 1
-    assert "source=digits | afhq | folder" in refused.stderr
+    assert "source=afhq | digits | fashion_mnist | folder | mnist" in refused.stderr
     assert "Traceback" not in refused.stderr
     (tmp_path / "data/images").rmdir()
     refused = choose("source=folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from stages import download, prepare
 from stages.config import PARAMS
-from stages.datasets.arrays import read_pool, read_splits
 from stages.datasets.test_set import read_test
+from stages.tasks import read
 
 OUTPUTS = ("data/pool.npz", "data/test.npz", "data/splits.json", "data/card.json")
 
@@ -38,7 +39,7 @@ def project(downloaded, monkeypatch):
     PARAMS.write_text(dumps_yaml(params), encoding="utf-8")
 
     def change(section, **values):
-        changed = {**params, section: {**params[section], **values}}
+        changed = {**params, section: {**params[section], **values} if section == "splits" else values}
         PARAMS.write_text(dumps_yaml(changed), encoding="utf-8")
 
     return change
@@ -53,9 +54,9 @@ def test_the_digits_are_all_there_and_unharmed(project):
     from sklearn.datasets import load_digits
 
     prepare.main()
-    pool, test = read_pool(), read_test()
+    pool, test = read(), read_test()
     images = np.concatenate([pool.images, test.images])
-    labels = np.concatenate([pool.labels["clean"], test.labels])
+    labels = np.concatenate([pool.true, test.labels])
     assert images.shape == (1797, 8, 8, 1)
     assert images.max() == 255
     digits = load_digits()
@@ -69,7 +70,7 @@ def test_the_test_set_is_a_stratified_500_whatever_the_parameters(project):
     prepare.main()
     labels, before = read_test().labels, Path("data/test.npz").read_bytes()
     assert len(labels) == 500
-    all_labels = np.concatenate([read_pool().labels["clean"], labels])
+    all_labels = np.concatenate([read().true, labels])
     assert (np.abs(np.bincount(labels) - 500 * np.bincount(all_labels) / 1797) < 1).all()
     project("splits", seeds=5, train=50, val=60)
     prepare.main()
@@ -87,7 +88,9 @@ def test_two_runs_write_the_same_bytes(project):
 
 def test_splits_lie_in_the_pool(project):
     prepare.main()
-    pool, splits = read_pool(), read_splits()
+    pool = read()
+    assert list(pool.tasks) == ["clean", "partly_random", "random"]
+    splits = pool.tasks["clean"].splits
     assert list(splits) == [0, 1, 2]
     for split in splits.values():
         indices = np.concatenate([split.train, split.val])
@@ -96,19 +99,61 @@ def test_splits_lie_in_the_pool(project):
         assert indices.max() < len(pool.images)
 
 
+def test_the_default_labels_are_those_of_the_first_results(project):
+    """Taken when there were three fixed sets of labels: a change would make published results another experiment."""
+    prepare.main()
+    found = {name: sha256(task.labels.tobytes()).hexdigest()[:16] for name, task in read().tasks.items()}
+    assert found == {
+        "clean": "f292069af87706dc",
+        "partly_random": "adf6105b8eb34dd6",
+        "random": "61617e1d2e4f48c8",
+    }
+
+
 def test_the_card_agrees_with_the_arrays(project):
     prepare.main()
-    pool, test, card = read_pool(), read_test(), json.loads(prepare.CARD.read_text())
+    pool, test, card = read(), read_test(), json.loads(prepare.CARD.read_text())
     assert card["source"] == "digits"
+    assert tuple(card["image"].values()) == pool.images.shape[1:]
     assert "AFHQ" not in prepare.CARD.read_text()
     assert card["splits"] == {"seeds": 3, "train": 100, "val": 300}
     assert list(card["counts"]["test"].values()) == np.bincount(test.labels).tolist()
-    for name, labels in pool.labels.items():
-        assert card["label_sets"][name]["wrong_share"] == (labels != pool.labels["clean"]).mean()
-        assert list(card["label_sets"][name]["counts"].values()) == np.bincount(labels).tolist()
-    assert card["label_sets"]["clean"]["wrong_share"] == 0
-    assert 0.07 < card["label_sets"]["partly_random"]["wrong_share"] < 0.1
-    assert 0.85 < card["label_sets"]["random"]["wrong_share"] < 0.95
+    for name, task in pool.tasks.items():
+        labels = task.labels
+        assert card["tasks"][name]["wrong_share"] == (labels != pool.true).mean()
+        assert list(card["tasks"][name]["counts"].values()) == np.bincount(labels).tolist()
+    assert card["tasks"]["clean"]["wrong_share"] == 0
+    assert 0.07 < card["tasks"]["partly_random"]["wrong_share"] < 0.1
+    assert 0.85 < card["tasks"]["random"]["wrong_share"] < 0.95
+
+
+def test_a_task_more_changes_nothing_of_the_others(project):
+    prepare.main()
+    before = read()
+    params = loads_yaml(PARAMS.read_text(encoding="utf-8"))
+    more = {
+        "few": {"train": 30},
+        "many": {"train": 400, "noise": {"kind": "uniform", "rate": 0.1}},
+        "pairs": {"noise": {"kind": "class_dependent", "rate": 0.3}},
+        "hard": {"noise": {"kind": "instance_dependent", "rate": 0.3}, "about": "Hard ones."},
+    }
+    clean, others = params["tasks"].pop("clean"), params["tasks"]
+    project("tasks", **{"clean": clean} | more | others)
+    prepare.main()
+    after = read()
+    assert list(after.tasks) == ["clean", *more, *others]
+    for name, task in before.tasks.items():
+        assert (after.tasks[name].labels == task.labels).all()
+        for seed, split in task.splits.items():
+            assert (after.tasks[name].splits[seed].train == split.train).all()
+            assert (after.tasks[name].splits[seed].val == split.val).all()
+    assert {name: len(task.splits[0].train) for name, task in after.tasks.items()}["many"] == 400
+    assert set(after.tasks["few"].splits[2].train) < set(after.tasks["clean"].splits[2].train)
+    assert (after.tasks["few"].labels == after.true).all()
+    tasks = json.loads(prepare.CARD.read_text())["tasks"]
+    assert tasks["pairs"]["wrong_share"] == pytest.approx(0.3, abs=5e-3)
+    assert tasks["hard"]["wrong_share"] == pytest.approx(0.3, abs=1e-3)
+    assert "hard for a linear classifier" in tasks["hard"]["origin"]
 
 
 def test_too_few_images_end_with_an_error_that_names_the_keys(project, capsys):

@@ -14,11 +14,11 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from stages import download, replay
 from stages.config import PARAMS
-from stages.datasets import afhq
-from stages.reporting.seeds import replay as page_of_replay
-from stages.reporting.seeds.documents import DOCUMENTS
-from stages.reporting.seeds.page import render
-from stages.studies import face_notebook
+from stages.datasets.sources import afhq
+from stages.documents import DOCUMENTS
+from stages.documents.face_notebook import replay as face_notebook
+from stages.documents.face_notebook import replay_page
+from stages.documents.page import render
 from tests import faces, notebook
 
 COUNT = 363
@@ -57,7 +57,7 @@ def unpacked(enter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[
 
 def test_archives_give_the_curves_that_their_folders_give(unpacked: Mapping[str, Path]) -> None:
     replay.main()
-    curves = pd.read_parquet(replay.FOLDER / "curves.parquet").set_index("experiment")
+    curves = pd.read_parquet(replay.REPLAY / "curves.parquet").set_index("experiment")
     assert list(curves.index) == list(face_notebook.EXPERIMENTS)
     for experiment in notebook.experiments(unpacked, workers=0):
         if experiment.name in ONE_OF_EACH_SPLIT:
@@ -69,7 +69,7 @@ def test_archives_give_the_curves_that_their_folders_give(unpacked: Mapping[str,
 
 def test_what_came_from_a_mirror_is_compared_with_nothing_printed(unpacked: Mapping[str, Path]) -> None:
     replay.main()
-    record = json.loads((replay.FOLDER / "record.json").read_text())
+    record = json.loads((replay.REPLAY / "record.json").read_text())
     assert record["data"]["title"] == "Images from a mirror, not verified to be Animal Faces (AFHQ)"
     assert not record["data"]["published"]
     compared = {number["what"]: number["comparable"] for number in record["printed"] if number["printed"] != "7.3810"}
@@ -80,17 +80,17 @@ def test_what_came_from_a_mirror_is_compared_with_nothing_printed(unpacked: Mapp
 def test_digits_have_tables_of_every_experiment_the_same_every_time(enter) -> None:
     enter("digits")
     replay.main()
-    first = {path.name: path.read_bytes() for path in replay.FOLDER.iterdir()}
-    outcomes = pd.read_parquet(replay.FOLDER / "outcomes.parquet")
-    layers = pd.read_parquet(replay.FOLDER / "layers.parquet")
+    first = {path.name: path.read_bytes() for path in replay.REPLAY.iterdir()}
+    outcomes = pd.read_parquet(replay.REPLAY / "outcomes.parquet")
+    layers = pd.read_parquet(replay.REPLAY / "layers.parquet")
     assert set(outcomes["case"]) == set(layers["experiment"]) == set(face_notebook.EXPERIMENTS)
     assert outcomes["value"][outcomes["metric"].str.endswith("_acc")].between(0, 1).all()
     assert not outcomes.duplicated(["case", "seed", "metric"]).any()
-    splits = json.loads((replay.FOLDER / "splits.json").read_text())
+    splits = json.loads((replay.REPLAY / "splits.json").read_text())
     assert [len(splits[name]["train"]) for name in ("base", "reg", "pure", "aug")] == [100, 30, 250, 250]
-    shutil.rmtree(replay.FOLDER)
+    shutil.rmtree(replay.REPLAY)
     replay.main()
-    assert {path.name: path.read_bytes() for path in replay.FOLDER.iterdir()} == first
+    assert {path.name: path.read_bytes() for path in replay.REPLAY.iterdir()} == first
 
 
 def test_a_pool_that_is_too_small_is_left_out_and_said_so(
@@ -99,8 +99,9 @@ def test_a_pool_that_is_too_small_is_left_out_and_said_so(
     monkeypatch.setattr(face_notebook, "SMALLEST", COUNT + 1)
     replay.main()
     assert f"not run: it needs {COUNT + 1} images" in capsys.readouterr().out
-    page = page_of_replay.page(replay.FOLDER)
-    html = str(render(page, replay.FOLDER, document=DOCUMENTS[1], pages={}, claims=[])["seeds/replay.html"])
+    page = replay_page.page(replay.REPLAY)
+    shown = {"document": DOCUMENTS["face_notebook"], "pages": {}, "claims": []}
+    html = str(render(page, "face_notebook/replay_page.html", replay.REPLAY, **shown)["documents/replay.html"])
     assert "Not run: the notebook’s splits take more images" in html
     assert f"{COUNT} images of 32×32 pixels outside the test set. The notebook’s splits take {COUNT + 1}." in html
     assert "Early stopping" not in html

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from stages.history import measured_epochs
 from stages.statistics import (
     Interval,
     Side,
@@ -15,6 +16,7 @@ from stages.statistics import (
     direction,
     expected_calibration_error,
     mean_interval,
+    negative_log_likelihood,
     paired_interval,
     ratio_interval,
     still_falling,
@@ -137,24 +139,49 @@ def test_unpaired_values_are_refused() -> None:
 
 
 EPOCHS = np.arange(151)
+CURVES: list[tuple[np.ndarray, bool]] = [
+    (2.3 * np.exp(-EPOCHS / 100), True),  # on its way
+    (2.3 * np.exp(-EPOCHS / 100) + 20, False),  # hardly moves, for its size
+    (2.3 / (1 + EPOCHS), True),  # for ever
+    (2.0 - EPOCHS / 1000, False),  # by less than 1 % of it
+    (np.full(151, 0.7), False),
+    (0.7 + 0.01 * np.sin(EPOCHS), False),  # noise
+    (EPOCHS / 100, False),  # rises
+    (np.array([2.0, 1.0]), True),  # a single epoch
+    (np.array([2.0, 2.0]), False),
+    (np.array([2.0, 1.5, 1.0]), True),
+    (np.array([2.0, 1.0, 1.0]), False),
+    (np.full(151, np.nan), False),
+]
 
 
-@pytest.mark.parametrize(
-    ("losses", "falling"),
-    [
-        (2.3 * np.exp(-EPOCHS / 100), True),  # on its way
-        (2.3 * np.exp(-EPOCHS / 100) + 20, False),  # hardly moves, for its size
-        (2.3 / (1 + EPOCHS), True),  # for ever
-        (2.0 - EPOCHS / 1000, False),  # by less than 1 % of it
-        (np.full(151, 0.7), False),
-        (0.7 + 0.01 * np.sin(EPOCHS), False),  # noise
-        (EPOCHS / 100, False),  # rises
-        (np.array([2.0, 1.0]), True),  # a single epoch
-        (np.full(151, np.nan), False),
-    ],
-)
+@pytest.mark.parametrize(("losses", "falling"), CURVES)
 def test_a_loss_that_still_falls(losses: np.ndarray, falling: bool) -> None:
-    assert still_falling(losses, 1) == falling
+    assert still_falling(np.arange(len(losses)), losses, 1) == falling
+
+
+@pytest.mark.parametrize(("losses", "falling"), CURVES)
+def test_a_loss_measured_now_and_then_falls_as_one_measured_every_epoch(losses: np.ndarray, falling: bool) -> None:
+    epochs = np.array(measured_epochs(len(losses) - 1))
+    assert still_falling(epochs, losses[epochs], 1) == falling
+
+
+@given(st.integers(1, 2000), st.floats(0.001, 10), st.floats(0, 5), st.floats(0.1, 20))
+def test_when_a_loss_is_measured_does_not_decide_whether_it_falls(
+    epochs: int, rate: float, rest: float, percent: float
+) -> None:
+    """Of a loss that decays at ``rate`` per training, but for a fall so near the smallest that matters that the means
+    over other epochs may lie on its other side."""
+    all_epochs = np.arange(epochs + 1)
+    losses = rest + np.exp(-rate * all_epochs / epochs)
+    some = np.array(measured_epochs(epochs))
+    answers = {
+        still_falling(measured, losses[measured], near)
+        for measured in (all_epochs, some)
+        for near in (percent / 2, percent, percent * 2)
+    }
+    ours = still_falling(some, losses[some], percent), still_falling(all_epochs, losses, percent)
+    assert len(answers) == 2 or ours[0] == ours[1]
 
 
 @given(st.integers(2, 6), st.integers(1, 30))
@@ -179,3 +206,8 @@ def test_predictions_with_the_right_probabilities_are_calibrated() -> None:
     p = rng.uniform(0.5, 1, size=200_000)
     labels = (rng.uniform(size=p.size) > p).astype(int)
     assert expected_calibration_error(np.stack([p, 1 - p], 1), labels, 15) < 0.01
+
+
+def test_the_likelihood_of_knowing_nothing() -> None:
+    uniform = np.full((7, 10), -np.log(10))
+    assert negative_log_likelihood(uniform, np.arange(7)) == pytest.approx(np.log(10))

@@ -25,15 +25,16 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.numpy import load_file, save_file
 
-from stages import config, files, track, tracking
-from stages.config import LABEL_SETS
+from stages import compare, config, files, track, tracking
 from stages.errors import UserError
+from stages.metrics import METRICS, VERDICTS
 from tests import small
 
 PROJECT = Path(__file__).parents[1]
 SEEDS, EPOCHS = 2, 12
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-RUNS_OF_A_VARIANT = len(LABEL_SETS) * (1 + SEEDS)
+TASKS = ("clean", "partly_random", "random")
+RUNS_OF_A_VARIANT = len(TASKS) * (1 + SEEDS)
 SOURCES = itertools.count()
 """Every test has an experiment of its own: experiments are named after the source of the data."""
 
@@ -53,21 +54,29 @@ def write_results(
     data.mkdir()
     for name in ("pool.npz", "splits.json"):
         (data / name).write_bytes(name.encode())
-    label_sets = {labels: {"wrong_share": 0.1 * i} for i, labels in enumerate(LABEL_SETS)}
+    tasks = {task: {"wrong_share": 0.1 * i} for i, task in enumerate(TASKS)}
     image = {"height": 8, "width": 8, "channels": 1}
-    card = {"source": source, "title": "Digits", "image": image, "classes": ["0", "1"], "label_sets": label_sets}
+    card = {"source": source, "title": "Digits", "image": image, "classes": ["0", "1"], "tasks": tasks}
     files.write_json(data / "card.json", card)
     (root / "reports" / "timing").mkdir(parents=True)
     (root / "reports" / "index.html").write_text("<h1>Report</h1>")
     (root / "reports" / "timing" / "index.html").write_text("<h1>Timing</h1>")
     rows = [write_variant(root, variant, seeds, epochs) for variant in variants]
-    files.write_parquet(data / "evaluation" / "runs.parquet", pd.concat(rows, ignore_index=True))
+    write_evaluation(pd.concat(rows, ignore_index=True), root)
+
+
+def write_evaluation(table: pd.DataFrame, root: Path) -> None:
+    """The rows of the evaluation, and what is made of them."""
+    params = config.load(root / "params.yaml")
+    files.write_parquet(root / track.EVALUATION, table)
+    compared = compare.compare(table, params.claims, params.evaluation.confidence)
+    files.write_parquet(root / track.COMPARISONS, compared)
 
 
 def write_variant(root: Path, variant: str, seeds: int, epochs: int) -> pd.DataFrame:
     """The files of one trained variant; returns its rows of the evaluation."""
     rng = np.random.default_rng(list(variant.encode()))
-    replicas = pd.MultiIndex.from_product([LABEL_SETS, range(seeds)], names=["labels", "seed"]).to_frame(index=False)
+    replicas = pd.MultiIndex.from_product([TASKS, range(seeds)], names=["task", "seed"]).to_frame(index=False)
     history = replicas.merge(pd.DataFrame({"epoch": range(epochs + 1)}), how="cross")
     progress = 1 - np.exp(-history["epoch"] / 15)
     for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "param_norm"):
@@ -76,8 +85,8 @@ def write_variant(root: Path, variant: str, seeds: int, epochs: int) -> pd.DataF
     folder = root / "data" / "runs" / variant
     files.write_parquet(folder / "history.parquet", history)
     weights = {
-        f"{labels}/{seed}/fc1.weight": rng.normal(size=(4, 3)).astype(np.float32)
-        for labels, seed in replicas.itertuples(index=False)
+        f"{task}/{seed}/fc1.weight": rng.normal(size=(4, 3)).astype(np.float32)
+        for task, seed in replicas.itertuples(index=False)
     }
     save_file(weights, folder / "weights.safetensors")
     run = {
@@ -87,9 +96,8 @@ def write_variant(root: Path, variant: str, seeds: int, epochs: int) -> pd.DataF
         "versions": {"python": "3.11.7", "torch": "2.14.1"},
     }
     files.write_json(folder / "run.json", run)
-    metrics = ["test_accuracy", "test_loss", "train_accuracy", "val_accuracy", "accuracy_on_wrong_given"]
-    rows = replicas.assign(variant=variant, **{metric: rng.uniform(0.5, 0.9, len(replicas)) for metric in metrics})
-    rows.loc[rows["labels"] == "clean", "accuracy_on_wrong_given"] = np.nan
+    rows = replicas.assign(variant=variant, **{metric: rng.uniform(0.5, 0.9, len(replicas)) for metric in METRICS})
+    rows.loc[rows["task"] == "clean", "accuracy_on_wrong_given"] = np.nan
     rows["epochs_to_fit"] = pd.array([7, *[None] * (len(rows) - 1)], dtype="Int64")
     rows["diverged"] = rows["unfinished"] = False
     return rows
@@ -192,29 +200,29 @@ def clean(folder: Path) -> str:
     return small.run(folder, "sh", "-c", command[1]).stdout
 
 
-def change(metric: str, value: float, variant: str, labels: str, seed: int) -> None:
+def change(metric: str, value: float, variant: str, task: str, seed: int) -> None:
     table = pd.read_parquet(track.EVALUATION)
-    row = (table["variant"] == variant) & (table["labels"] == labels) & (table["seed"] == seed)
+    row = (table["variant"] == variant) & (table["task"] == task) & (table["seed"] == seed)
     table.loc[row, metric] = value
-    files.write_parquet(track.EVALUATION, table)
+    write_evaluation(table, Path())
 
 
 def test_every_result_becomes_a_run(anywhere: str) -> None:
     track.main()
     found = runs(anywhere)
-    summaries = {f"{variant} · {labels}" for variant in ("none", "l1") for labels in LABEL_SETS}
+    summaries = {f"{variant} · {task}" for variant in ("none", "l1") for task in TASKS}
     replicas = {f"{summary} · seed {seed}" for summary in summaries for seed in range(SEEDS)}
     assert set(found) == summaries | replicas | {"report"}
     assert tracked() == {name: found[name].data.tags["content_hash"] for name in sorted(found)}
     assert {run.info.status for run in found.values()} == {"FINISHED"}
 
     replica = found["l1 · random · seed 1"]
-    tags = {"kind": "replica", "variant": "l1", "labels": "random", "seed": "1", "device": "cpu", "torch": "2.14.1"}
+    tags = {"kind": "replica", "variant": "l1", "task": "random", "seed": "1", "device": "cpu", "torch": "2.14.1"}
     assert tags.items() <= replica.data.tags.items()
     assert replica.data.tags["mlflow.parentRunId"] == found["l1 · random"].info.run_id
     assert replica.data.params["l1.strength"] == "0.001"
     assert replica.data.params["training.epochs"] == str(config.load().training.epochs)
-    table = pd.read_parquet(track.EVALUATION).set_index(["variant", "labels", "seed"])
+    table = pd.read_parquet(track.EVALUATION).set_index(["variant", "task", "seed"])
     row = table.loc[("l1", "random", 1)]
     for metric in ("test_accuracy", "train_accuracy", "accuracy_on_wrong_given", "diverged"):
         assert replica.data.metrics[metric] == pytest.approx(float(row[metric]))
@@ -225,7 +233,7 @@ def test_every_result_becomes_a_run(anywhere: str) -> None:
         files.sha256(track.POOL, track.SPLITS)[:8],
     )
 
-    history = pd.read_parquet("data/runs/l1/history.parquet").query("labels == 'random'")
+    history = pd.read_parquet("data/runs/l1/history.parquet").query("task == 'random'")
     curve = history.query("seed == 1").set_index("epoch")
     client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
     points = {point.step: point.value for point in client.get_metric_history(replica.info.run_id, "curve/val_loss")}
@@ -235,11 +243,20 @@ def test_every_result_becomes_a_run(anywhere: str) -> None:
     assert replica.data.metrics["best_epoch"] == curve["val_accuracy"].idxmax()
 
     summary = found["l1 · random"]
-    values = table.xs(("l1", "random"), level=("variant", "labels"))["test_accuracy"]
+    values = table.xs(("l1", "random"), level=("variant", "task"))["test_accuracy"]
     assert summary.data.metrics["mean/test_accuracy"] == pytest.approx(values.mean())
     # For two values the half width of a Student-t interval is half their distance times its quantile, 12.706 for 95 %.
     distance = abs(values.iloc[0] - values.iloc[1])
     assert summary.data.metrics["mean_half_width/test_accuracy"] == pytest.approx(12.7062 * distance / 2, rel=1e-4)
+    others = table.xs(("none", "random"), level=("variant", "task"))["test_accuracy"]
+    difference = (values - others).to_numpy()
+    assert summary.data.metrics["difference/test_accuracy"] == pytest.approx(difference.mean())
+    half = 12.7062 * abs(difference[0] - difference[1]) / 2
+    assert summary.data.metrics["difference_half_width/test_accuracy"] == pytest.approx(half, rel=1e-4)
+    assert summary.data.tags["verdict"] in VERDICTS
+    reference = found["none · random"].data
+    assert "verdict" not in reference.tags
+    assert not [name for name in reference.metrics if name.startswith("difference")]
     assert not set(summary.data.metrics) & set(replica.data.metrics)
     attached = pd.read_csv(artifact(summary, "history.csv"), float_precision="round_trip")
     pd.testing.assert_frame_equal(attached, history.reset_index(drop=True), check_dtype=False)
@@ -248,24 +265,22 @@ def test_every_result_becomes_a_run(anywhere: str) -> None:
     assert not (pages / "timing").exists()
 
 
-def replicas(
-    variants: Sequence[str], labels: Sequence[str] = LABEL_SETS, seeds: Sequence[int] = range(SEEDS)
-) -> set[str]:
-    return {f"{variant} · {label} · seed {seed}" for variant in variants for label in labels for seed in seeds}
+def replicas(variants: Sequence[str], tasks: Sequence[str] = TASKS, seeds: Sequence[int] = range(SEEDS)) -> set[str]:
+    return {f"{variant} · {task} · seed {seed}" for variant in variants for task in tasks for seed in seeds}
 
 
-def summaries(variants: Sequence[str], labels: Sequence[str] = LABEL_SETS) -> set[str]:
-    return {f"{variant} · {label}" for variant in variants for label in labels}
+def summaries(variants: Sequence[str], tasks: Sequence[str] = TASKS) -> set[str]:
+    return {f"{variant} · {task}" for variant in variants for task in tasks}
 
 
 ALL = ["none", "l1", "dropout", "wide_dropout"]
 FOUND_BY = {
     "tags.kind = 'replica'": replicas(ALL),
     "tags.kind = 'summary'": summaries(ALL),
-    "tags.kind = 'summary' and tags.labels = 'random'": summaries(ALL, ["random"]),
-    "tags.kind = 'summary' and tags.labels = 'clean'": summaries(ALL, ["clean"]),
-    "tags.kind = 'replica' and tags.labels = 'random'": replicas(ALL, ["random"]),
-    "tags.kind = 'replica' and tags.labels = 'clean'": replicas(ALL, ["clean"]),
+    "tags.kind = 'summary' and tags.task = 'random'": summaries(ALL, ["random"]),
+    "tags.kind = 'summary' and tags.task = 'clean'": summaries(ALL, ["clean"]),
+    "tags.kind = 'replica' and tags.task = 'random'": replicas(ALL, ["random"]),
+    "tags.kind = 'replica' and tags.task = 'clean'": replicas(ALL, ["clean"]),
     "tags.variant = 'l1'": summaries(["l1"]) | replicas(["l1"]),
     "tags.variant LIKE '%dropout%'": summaries(ALL[2:]) | replicas(ALL[2:]),
     "metrics.diverged = 1": {"l1 · clean · seed 0"},
@@ -336,7 +351,7 @@ def test_changed_weights_and_history_count_as_changed_results(local: str) -> Non
     weights["random/1/fc1.weight"][0, 0] += 1
     save_file(weights, folder / "weights.safetensors")
     history = pd.read_parquet(folder / "history.parquet")
-    unseen = (history["labels"] == "clean") & (history["seed"] == 0) & (history["epoch"] == 11)
+    unseen = (history["task"] == "clean") & (history["seed"] == 0) & (history["epoch"] == 11)
     history.loc[unseen, "val_loss"] += 1e-9
     files.write_parquet(folder / "history.parquet", history)
     track.main()
@@ -357,7 +372,7 @@ def test_a_diverged_run_is_recorded_without_its_infinities(local: str) -> None:
     change("diverged", True, "l1", "clean", 0)
     change("unfinished", True, "l1", "clean", 1)
     history = pd.read_parquet("data/runs/l1/history.parquet")
-    late = (history["labels"] == "clean") & (history["seed"] == 0) & (history["epoch"] >= 6)
+    late = (history["task"] == "clean") & (history["seed"] == 0) & (history["epoch"] >= 6)
     history.loc[late, ["train_loss", "val_loss"]] = [np.nan, np.inf]
     files.write_parquet(Path("data/runs/l1/history.parquet"), history)
     track.main()
@@ -366,7 +381,7 @@ def test_a_diverged_run_is_recorded_without_its_infinities(local: str) -> None:
     assert metrics["diverged"] == 1
     assert "test_loss" not in metrics
     assert metrics["curve/val_loss"] == pytest.approx(
-        history.query("labels == 'clean' and seed == 0")["val_loss"].iloc[5]
+        history.query("task == 'clean' and seed == 0")["val_loss"].iloc[5]
     )
     assert found["l1 · clean"].data.metrics["replicas_diverged"] == 1
     assert found["l1 · clean"].data.metrics["replicas_unfinished"] == 1

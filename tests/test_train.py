@@ -1,177 +1,278 @@
-"""The stage `train`: what it writes, and that an interruption costs nothing but the stacks under way."""
+"""The stage `train`: what it writes, and that nothing is trained twice, after an interruption or for new seeds."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 from filelock import FileLock
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from stages import config, train
-from stages.datasets.arrays import read_pool, read_splits
+from stages import train
 from stages.errors import UserError
-from stages.training import parallel, replicas
+from stages.training import jobs, parallel
 from stages.training.device import find_device
+from stages.training.jobs import Unit
 from tests import small
 
-COMMAND = (sys.executable, "-m", "stages.train")
+TASKS = ("clean", "partly_random", "random")
+SEEDS = 7
+REPLICAS = [(task, seed) for task in TASKS for seed in range(SEEDS)]
+RUN = Path("data/runs/everything")
+STORE = Path(".cache/replicas")
+TRAINS = "import sys; sys.argv = ['train', 'everything']; from stages import train; train.main()"
+TRAINS_NOTHING = "from stages.training import jobs; jobs.train_stack = None"
+NOTES_WHAT_IT_TRAINS = """
+from stages.training import jobs
+train_stack = jobs.train_stack
+def noted(stack, *rest):
+    with open("trained", "a") as file:
+        file.writelines(f"{unit.task} {unit.seed}\\n" for unit in stack)
+    return train_stack(stack, *rest)
+jobs.train_stack = noted
+"""
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = small.make(tmp_path_factory.mktemp("project"), splits__seeds=7)
-    small.stage(folder, "download")
-    small.stage(folder, "prepare")
+def make_project(folder: Path, seeds: int) -> Path:
+    small.make(folder, splits__seeds=seeds)
+    for name in ("download", "prepare", "plan"):
+        small.stage(folder, name)
     return folder
 
 
 @pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("project"), SEEDS)
+
+
+@pytest.fixture(scope="module")
 def trained(project: Path) -> dict[str, bytes]:
-    """What an uninterrupted training of `everything` writes."""
+    """What an uninterrupted training of `everything` writes; its replicas are kept."""
     small.stage(project, "train", "everything")
-    return small.contents(project / "data/runs/everything")
+    return small.contents(project / RUN)
+
+
+@pytest.fixture
+def nothing_kept(project: Path, trained: dict[str, bytes]) -> None:
+    """The project as before its first training."""
+    shutil.rmtree(project / RUN, ignore_errors=True)
+    shutil.rmtree(project / STORE)
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[tuple[str, int]]:
+    """The stage in this process, in the current folder; which replicas it trained."""
+    found: list[tuple[str, int]] = []
+    train_stack = jobs.train_stack
+
+    def noted(stack: Sequence[Unit], *rest: Any) -> Any:
+        found.extend((unit.task, unit.seed) for unit in stack)
+        return train_stack(stack, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "train_stack", noted)
+        patch.setattr(train, "train_stack", noted)
+        patch.setattr(sys, "argv", ["stages.train", *arguments])
+        train.main()
+    return found
+
+
+def kept(project: Path) -> dict[Path, int]:
+    """The finished replicas, and what tells a file from another in its place."""
+    return {path: path.stat().st_ino for path in (project / STORE).glob("*.replica")}
 
 
 def test_it_writes_every_replica(project: Path, trained: dict[str, bytes]) -> None:
-    folder = project / "data/runs/everything"
+    folder = project / RUN
     assert set(trained) == {"history.parquet", "weights.safetensors", "run.json"}
     record = json.loads(trained["run.json"])
-    expected = [(labels, seed) for labels in config.LABEL_SETS for seed in range(7)]
-    assert [(r["labels"], r["seed"]) for r in record["replicas"]] == expected
+    assert [(r["task"], r["seed"]) for r in record["replicas"]] == REPLICAS
     assert record["device"] == "cpu"
     assert record["parameters"]["augmentation"] == {"horizontal_flip": 0.0, "shift": 1}
+    plan = json.loads((project / "data/plan/everything.json").read_text())
+    assert record["parameters"] == plan["parameters"]
+    assert record["code"] == {"training": record["code"]["training"], **plan["methods"]}
     history = pd.read_parquet(folder / "history.parquet")
-    rows = history.groupby(["labels", "seed"]).size()
-    epochs = {(r["labels"], r["seed"]): r["epochs"] for r in record["replicas"]}
+    rows = history.groupby(["task", "seed"]).size()
+    epochs = {(r["task"], r["seed"]): r["epochs"] for r in record["replicas"]}
     assert {key: n - 1 for key, n in rows.items()} == epochs
     weights = load_file(folder / "weights.safetensors")
-    assert {tuple(name.split("/")[:2]) for name in weights} == {(labels, str(seed)) for labels, seed in expected}
+    assert {tuple(name.split("/")[:2]) for name in weights} == {(task, str(seed)) for task, seed in REPLICAS}
     assert weights["clean/0/fc1.weight"].shape == (128, 64)
-    assert not (project / ".cache/train/everything").exists()
+    assert len(kept(project)) == len(REPLICAS)
 
 
-def test_label_sets_share_splits_and_initial_weights(project: Path, trained: dict[str, bytes]) -> None:
-    first = pd.read_parquet(project / "data/runs/everything/history.parquet").query("epoch == 0")
-    norms = first.pivot(index="seed", columns="labels", values="param_norm")
-    assert (norms.max(axis=1) - norms.min(axis=1)).max() < 1e-5  # in stacks of different sizes
-    assert norms["clean"].nunique() == 7
+def test_tasks_share_splits_and_initial_weights(project: Path, trained: dict[str, bytes]) -> None:
+    first = pd.read_parquet(project / RUN / "history.parquet").query("epoch == 0")
+    norms = first.pivot(index="seed", columns="task", values="param_norm")
+    assert (norms.max(axis=1) == norms.min(axis=1)).all()  # to the bit, in whatever stacks
+    assert norms["clean"].nunique() == SEEDS
 
 
+def test_finished_replicas_are_found_again(
+    project: Path, trained: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    before = kept(project)
+    shutil.rmtree(RUN)  # as DVC does before it runs a stage
+    assert call(monkeypatch, "everything") == []
+    assert small.contents(RUN) == trained
+    assert kept(project) == before
+
+
+@pytest.mark.usefixtures("nothing_kept")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_training_goes_on_where_it_was(project: Path, trained: dict[str, bytes], how: int) -> None:
-    shutil.rmtree(project / "data/runs/everything")
-    kept = project / ".cache/train/everything"
     process = subprocess.Popen(
-        [*COMMAND, "everything"], cwd=project, env=small.environment(project), stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "stages.train", "everything"],
+        cwd=project,
+        env=small.environment(project),
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    wait_for(lambda: list(kept.rglob("*.stack")), process)
+    wait_for(lambda: kept(project), process)
     process.send_signal(how)
     _, errors = process.communicate(timeout=60)
     if how == signal.SIGINT and process.returncode != 0:
         assert process.returncode == 130
         assert "run the same command again" in errors
         assert "Traceback" not in errors
+    before = kept(project)
+    assert before
     small.stage(project, "train", "everything")
-    assert small.contents(project / "data/runs/everything") == trained
+    assert small.contents(project / RUN) == trained
+    assert before.items() <= kept(project).items()
 
 
-def test_finished_stacks_are_not_trained_again(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("nothing_kept")
+@pytest.mark.parametrize("before", [0, 1, 11, 20])
+def test_a_kill_costs_only_the_stacks_under_way(
+    project: Path, trained: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """Killed just before a replica gets its name, when so many have theirs."""
+    killed = f"""
+import os, pathlib, signal
+rename, named = pathlib.Path.replace, []
+def replace(path, target):
+    if ".replica" in path.name:
+        named.append(path)
+        if len(named) > {before}:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return rename(path, target)
+pathlib.Path.replace = replace
+"""
+    done = small.run(project, sys.executable, "-c", killed + TRAINS, check=False)
+    assert done.returncode == -signal.SIGKILL
+    files = kept(project)
+    assert len(files) >= min(before, 1)
+    left = [path for path in (project / STORE).iterdir() if path not in files and path.suffix != ".lock"]
+    assert left
+    assert all(path.name.startswith(".") for path in left)  # under a temporary name, which nothing reads
+    assert not (project / RUN).exists()
     monkeypatch.chdir(project)
-    pool, splits = read_pool(), read_splits()
-    material = replicas.Material(
-        pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
-    )
-    monkeypatch.setattr(replicas, "CPU_STACK", 5)
-    variant, cpu = config.load().variant("none"), torch.device("cpu")
-    expected = replicas.train_variant(variant, material, cpu, tmp_path / "whole")
-    train_stack, trained = replicas.train_stack, []
-
-    def interrupted(variant: object, material: object, stack: replicas.Stack, *rest: object) -> object:
-        if len(trained) == 2:
-            raise KeyboardInterrupt
-        trained.append(stack)
-        return train_stack(variant, material, stack, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(replicas, "train_stack", interrupted)
-    monkeypatch.setattr(parallel, "cores", lambda: 1)
-    with pytest.raises(KeyboardInterrupt):
-        replicas.train_variant(variant, material, cpu, tmp_path / "parts")
-    first = list(trained)
-    assert len(first) == 2
-    monkeypatch.setattr(replicas, "train_stack", lambda *a: trained.append(a[2]) or train_stack(*a))
-    resumed = replicas.train_variant(variant, material, cpu, tmp_path / "parts")
-    assert sorted(trained) == sorted(replicas.plan(variant, material, cpu))
-    for a, b in zip(expected, resumed, strict=True):
-        assert (a.labels, a.seed) == (b.labels, b.seed)
-        assert np.array_equal(a.history, b.history)
-        assert all(torch.equal(value, b.weights[name]) for name, value in a.weights.items())
+    again = call(monkeypatch, "everything")
+    assert len(again) == len(set(again)) == len(REPLICAS) - len(files)
+    assert small.contents(project / RUN) == trained
+    assert files.items() <= kept(project).items()
 
 
 @pytest.mark.parametrize("how", small.DAMAGES)
-def test_a_damaged_stack_is_trained_again(
+def test_a_damaged_replica_is_trained_again(
     project: Path,
     trained: dict[str, bytes],
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     how: str,
 ) -> None:
     monkeypatch.chdir(project)
-    pool, splits = read_pool(), read_splits()
-    material = replicas.Material(
-        pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
-    )
-    variant, cpu = config.load().variant("everything"), find_device("cpu")
-    replicas.train_variant(variant, material, cpu, tmp_path)
-    first = min(tmp_path.iterdir())
-    whole = first.read_bytes()
-    small.damage(first, how)
-    train_stack, again = replicas.train_stack, []
-    monkeypatch.setattr(replicas, "train_stack", lambda *a: again.append(a[2]) or train_stack(*a))
-    train.write(tmp_path / "run", {}, replicas.train_variant(variant, material, cpu, tmp_path))
-    assert len(again) == 1
-    assert capsys.readouterr().out.count("\n") == 1
-    assert first.read_bytes() == whole
-    for name in ("history.parquet", "weights.safetensors"):
-        assert (tmp_path / "run" / name).read_bytes() == trained[name]
-    record, expected = json.loads((tmp_path / "run/run.json").read_text()), json.loads(trained["run.json"])
-    assert json.dumps(record["replicas"]) == json.dumps(expected["replicas"])  # also in the same order
+    damaged = min(STORE.glob("*.replica"))
+    whole = damaged.read_bytes()
+    small.damage(damaged, how)
+    assert len(call(monkeypatch, "everything")) == 1
+    first, last = capsys.readouterr().out.splitlines()
+    assert f"{damaged} was damaged" in first
+    assert last == f"everything: {len(REPLICAS)} replicas on cpu"
+    assert damaged.read_bytes() == whole
+    assert small.contents(RUN) == trained
 
 
-def test_a_kill_just_before_a_stack_gets_its_name_does_no_harm(project: Path, trained: dict[str, bytes]) -> None:
-    shutil.rmtree(project / "data/runs/everything")
-    killed = """
-import os, pathlib, signal, sys
-from stages import train
-rename = pathlib.Path.replace
-def replace(path, target):
-    if ".stack" in path.name:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return rename(path, target)
-pathlib.Path.replace = replace
-sys.argv = ["train", "everything"]
-train.main()
-"""
-    done = small.run(project, sys.executable, "-c", killed, check=False)
-    assert done.returncode == -signal.SIGKILL
-    left = [path for path in (project / ".cache/train/everything").rglob("*") if path.is_file()]
-    assert left
-    assert all(path.name.startswith(".") for path in left)  # under the temporary name, which nothing reads
-    small.stage(project, "train", "everything")
-    assert small.contents(project / "data/runs/everything") == trained
-    assert not (project / ".cache/train/everything").exists()
+def test_more_seeds_train_only_the_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_project(tmp_path, 2)
+    monkeypatch.chdir(folder)
+    content = loads_yaml(Path("params.yaml").read_text())
+
+    def outcome() -> tuple[pd.DataFrame, dict[str, torch.Tensor], dict[str, Any]]:
+        run = Path("data/runs/l1")
+        return (
+            pd.read_parquet(run / "history.parquet"),
+            load_file(run / "weights.safetensors"),
+            json.loads((run / "run.json").read_text()),
+        )
+
+    def with_seeds(seeds: int) -> list[tuple[str, int]]:
+        content["splits"]["seeds"] = seeds
+        Path("params.yaml").write_text(dumps_yaml(content))
+        small.stage(folder, "prepare")
+        return call(monkeypatch, "l1")
+
+    assert sorted(with_seeds(2)) == [(task, seed) for task in TASKS for seed in range(2)]
+    few, files = outcome(), small.contents(Path("data/runs/l1"))
+    assert sorted(with_seeds(3)) == [(task, 2) for task in TASKS]
+    more = outcome()
+    pd.testing.assert_frame_equal(more[0].query("seed < 2").reset_index(drop=True), few[0], check_exact=True)
+    assert {name for name in more[1] if name.split("/")[1] != "2"} == set(few[1])
+    assert all(torch.equal(value, more[1][name]) for name, value in few[1].items())
+    assert [replica for replica in more[2]["replicas"] if replica["seed"] < 2] == few[2]["replicas"]
+    assert with_seeds(2) == []
+    assert small.contents(Path("data/runs/l1")) == files
+
+
+def test_another_variant_of_the_same_parameters_trains_nothing(
+    project: Path, trained: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finished replica belongs to what made it, not to a name."""
+    before = (project / "params.yaml").read_text()
+    content = loads_yaml(before)
+    content["variants"] = {"none": {}, "renamed": content["variants"]["everything"]}
+    monkeypatch.chdir(project)
+    try:
+        Path("params.yaml").write_text(dumps_yaml(content))
+        shutil.copytree("data/plan", "data/plan-before")
+        small.stage(project, "plan")
+        assert call(monkeypatch, "renamed") == []
+        for name in ("history.parquet", "weights.safetensors"):
+            assert (project / "data/runs/renamed" / name).read_bytes() == trained[name]
+    finally:
+        Path("params.yaml").write_text(before)
+        shutil.rmtree("data/plan")
+        Path("data/plan-before").rename("data/plan")
+
+
+def test_what_no_training_used_for_long_goes(
+    project: Path, trained: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    used = kept(project)
+    for path in used:
+        os.utime(path, (0, 0))
+    for days in (29, 31):
+        (STORE / f"{days}.replica").write_bytes(b"of another variant")
+        os.utime(STORE / f"{days}.replica", (0, time.time() - days * 86400))
+    assert call(monkeypatch, "everything") == []
+    assert kept(project).keys() - used.keys() == {project / STORE / "29.replica"}
+    assert used.keys() <= kept(project).keys()
+    (STORE / "29.replica").unlink()
 
 
 @pytest.mark.parametrize("cores", [1, 3])
@@ -179,47 +280,143 @@ def test_the_number_of_cores_does_not_matter(
     project: Path, trained: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
 ) -> None:
     monkeypatch.chdir(project)
-    pool, splits = read_pool(), read_splits()
-    material = replicas.Material(
-        pool.images, pool.labels, len(pool.classes), {s: (split.train, split.val) for s, split in splits.items()}
-    )
-    monkeypatch.setattr(parallel, "cores", lambda: cores)
-    outcome = replicas.train_variant(config.load().variant("everything"), material, find_device("cpu"), tmp_path)
-    written = load_file(project / "data/runs/everything/weights.safetensors")
-    for replica in outcome:
-        for name, value in replica.weights.items():
-            assert torch.equal(value, written[f"{replica.labels}/{replica.seed}/{name}"])
+    for module in (parallel, jobs):
+        monkeypatch.setattr(module, "cores", lambda: cores)
+    monkeypatch.setattr(train, "STORE", tmp_path / "store")
+    monkeypatch.setattr(train, "RUNS", tmp_path / "runs")
+    assert sorted(call(monkeypatch, "everything")) == REPLICAS
+    assert small.contents(tmp_path / "runs/everything") == trained
 
 
-@pytest.mark.parametrize("same_data", [True, False])
-def test_two_trainings_of_a_variant_take_turns(project: Path, trained: dict[str, bytes], same_data: bool) -> None:
-    if not same_data:  # the other training had been started on splits that have changed since
-        record = json.loads(trained["run.json"])
-        record["sha256"]["data"] = "of other splits"
-        (project / "data/runs/everything/run.json").write_text(json.dumps(record))
-    lock = FileLock(project / ".cache/train/everything.lock")
-    lock.acquire()
-    process = subprocess.Popen(
-        [sys.executable, "-u", *COMMAND[1:], "everything"],
-        cwd=project,
-        env=small.environment(project),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert "another process is training it" in process.stdout.readline()
-    lock.release()
-    # The outcome is there, as after a training that outlived its pipeline: nothing is trained twice.
-    assert ("has finished it" in process.stdout.read()) == same_data
-    assert process.wait() == 0
-    assert small.contents(project / "data/runs/everything") == trained
+def test_a_training_waits_for_another_of_the_same_variant(project: Path, trained: dict[str, bytes]) -> None:
+    with FileLock(project / STORE / "everything.lock"):
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-c", f"{TRAINS_NOTHING}; {TRAINS}"],
+            cwd=project,
+            env=small.environment(project),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert "everything: another process is training it; waiting" in process.stdout.readline()
+        shutil.rmtree(project / RUN)  # the outcome of the other may be gone, what it has trained is there
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert small.contents(project / RUN) == trained
+
+
+@pytest.mark.usefixtures("nothing_kept")
+def test_two_trainings_of_a_variant_train_nothing_twice(project: Path, trained: dict[str, bytes]) -> None:
+    notes = project / "trained"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", NOTES_WHAT_IT_TRAINS + TRAINS],
+            cwd=project,
+            env=small.environment(project),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    assert sorted(notes.read_text().splitlines()) == sorted(f"{task} {seed}" for task, seed in REPLICAS)
+    assert small.contents(project / RUN) == trained
+    notes.unlink()
+
+
+# One replica alone.
+
+
+def test_a_replica_trained_alone_comes_out_the_same(
+    project: Path, trained: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
+    before = small.contents(project / STORE)
+    for task, seed in (("clean", 0), ("random", 6)):
+        assert call(monkeypatch, "everything", task, str(seed)) == [(task, seed)]  # though it is kept
+        assert f"everything, {task}, seed {seed}: trained alone it is the same to the bit" in capsys.readouterr().out
+    assert small.contents(project / RUN) == trained
+    assert small.contents(project / STORE) == before
+
+
+@pytest.fixture
+def weights(project: Path, trained: dict[str, bytes]) -> Any:
+    """The weights that are written, to be changed; they are as they were when the test is over."""
+    file = project / RUN / "weights.safetensors"
+    yield load_file(file)
+    file.write_bytes(trained["weights.safetensors"])
+
+
+def refused(project: Path, *arguments: str) -> str:
+    """What the stage says when it fails; never a traceback."""
+    done = small.stage(project, "train", *arguments, check=False)
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stderr
+    assert done.stderr.lstrip().startswith("error: ")
+    return done.stderr
+
+
+def test_another_result_is_told(project: Path, weights: dict[str, torch.Tensor]) -> None:
+    weights["clean/3/fc2.bias"][5] += 0.25
+    weights["clean/3/fc1.weight"][7, 11] = torch.nextafter(weights["clean/3/fc1.weight"][7, 11], torch.tensor(9.0))
+    save_file(weights, project / RUN / "weights.safetensors")
+    answer = refused(project, "everything", "clean", "3")
+    count = sum(name.startswith("clean/3/") for name in weights)
+    assert "everything, clean, seed 3: trained alone it comes out otherwise" in answer
+    assert f"2 of {count} tensors differ, by at most 0.25 in fc2.bias" in answer
+    assert "dvc repro train@everything" in answer
+    assert "the same to the bit" in small.stage(project, "train", "everything", "clean", "2").stdout
+
+
+OTHERWISE = {
+    "of fewer seeds": lambda weights: {n: v for n, v in weights.items() if not n.startswith("clean/3/")},
+    "of a network of another size": lambda weights: {n: v[:-1].clone() for n, v in weights.items()},
+    "of a network without a layer": lambda weights: {n: v for n, v in weights.items() if "fc2" not in n},
+    "of a network with a layer more": lambda weights: weights | {"clean/3/fc9.bias": torch.zeros(3)},
+}
+
+
+@pytest.mark.parametrize("how", OTHERWISE)
+def test_a_result_of_other_parameters_is_another_result(
+    project: Path, weights: dict[str, torch.Tensor], how: str
+) -> None:
+    save_file(OTHERWISE[how](weights), project / RUN / "weights.safetensors")
+    answer = refused(project, "everything", "clean", "3")
+    assert "dvc repro train@everything" in answer
+
+
+@pytest.mark.parametrize(("task", "seed"), [("odd", "0"), ("clean", "7"), ("clean", "-1"), ("clean", "first")])
+def test_a_replica_that_there_is_not(project: Path, trained: dict[str, bytes], task: str, seed: str) -> None:
+    answer = refused(project, "everything", task, seed)
+    assert f"there is no task {task!r} with the seed {seed}" in answer
+    assert f"the tasks {', '.join(TASKS)} and the seeds 0 to 6" in answer
+
+
+def test_a_replica_without_a_result(project: Path) -> None:
+    answer = refused(project, "l1", "clean", "0")
+    assert "data/runs/l1/weights.safetensors is missing; `dvc repro train@l1` makes it" in answer
+
+
+# Mistakes.
 
 
 def test_mistakes_are_told_without_a_traceback(project: Path) -> None:
-    unknown = small.stage(project, "train", "lasso", check=False)
-    assert unknown.returncode == 1
-    assert "there is no variant 'lasso'; there are none, l1, everything" in unknown.stderr
-    assert "Traceback" not in unknown.stderr
+    assert "there is no variant 'lasso'; there are none, l1, everything" in refused(project, "lasso")
+    for arguments in ((), ("none", "clean"), ("none", "clean", "0", "1")):
+        answer = refused(project, *arguments)
+        assert "usage: python -m stages.train VARIANT [TASK SEED]; there are none, l1, everything" in answer
+
+
+def test_a_plan_that_is_missing_is_named(project: Path) -> None:
+    plan = project / "data/plan/l1.json"
+    content = plan.read_bytes()
+    plan.unlink()
+    try:
+        assert "data/plan/l1.json is missing; `dvc repro plan` makes it" in refused(project, "l1")
+    finally:
+        plan.write_bytes(content)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
@@ -228,31 +425,6 @@ def test_asking_for_cuda_where_there_is_none(name: str) -> None:
     with pytest.raises(UserError, match=r"training\.device: found 'cuda.*no CUDA device here; set it to auto or cpu"):
         find_device(name)
     assert find_device("auto") == torch.device("cpu")
-
-
-def test_a_gpu_takes_as_many_replicas_as_its_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    splits = {seed: (np.arange(100), np.arange(300)) for seed in range(10)}
-    images = np.zeros((1, 32, 32, 3), np.uint8)
-    material = replicas.Material(images, dict.fromkeys(config.LABEL_SETS, images[:, 0, 0, 0]), 3, splits)
-
-    def sizes(memory: int) -> list[int]:
-        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=memory))
-        return [len(stack) for stack in replicas.plan(config.load().variant("none"), material, torch.device("cuda"))]
-
-    assert sizes(80 * 2**30) == [30]
-    small_memory = sizes(2**30)
-    assert sum(small_memory) == 30
-    assert len(small_memory) > 1
-    assert sizes(2**20) == [1] * 30
-
-
-def test_on_a_cpu_small_networks_share_a_stack() -> None:
-    variant, cpu = config.load().variant("none"), torch.device("cpu")
-    splits = {seed: (np.arange(100), np.arange(300)) for seed in range(10)}
-    for shape, expected in (((8, 8, 1), [15, 15]), ((32, 32, 3), [2] * 15), ((64, 64, 3), [1] * 30)):
-        images = np.zeros((1, *shape), np.uint8)
-        material = replicas.Material(images, dict.fromkeys(config.LABEL_SETS, images[:, 0, 0, 0]), 3, splits)
-        assert [len(stack) for stack in replicas.plan(variant, material, cpu)] == expected
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:

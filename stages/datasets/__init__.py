@@ -1,1 +1,1 @@
-"""The data: where it comes from, how it is read safely, its label sets and its splits."""
+"""The data: where it comes from, how it is read safely, its label noise and its splits."""

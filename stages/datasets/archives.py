@@ -14,7 +14,7 @@ from stages.errors import UserError
 
 MAX_ENTRIES = 100_000
 MAX_BYTES = 1 << 30
-"""Of the archive, and of all its files unpacked."""
+"""The most bytes of an archive, and of all its files unpacked."""
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Those whose output Python bounds while it unpacks."""
 

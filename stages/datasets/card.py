@@ -8,18 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from stages.config import Splits
-from stages.datasets.arrays import Labels
 from stages.datasets.manifest import Manifest
-from stages.datasets.source import Decoded, Source
+from stages.datasets.sources.base import Decoded, LabelSet, Source
+from stages.tasks import Labels
 
 
 def card(
-    source: Source, manifest: Manifest, data: Decoded, duplicates: Mapping[str, int], splits: Splits
+    source: Source,
+    manifest: Manifest,
+    data: Decoded,
+    label_sets: Mapping[str, LabelSet],
+    duplicates: Mapping[str, int],
+    splits: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Plain values for JSON; `data` is what became of the source, without duplicates and with all three label sets."""
-    height, width, channels = data.images.shape[1:]
-    clean = data.labels["clean"].labels
+    """Plain values for JSON; `data` is what became of the source, without duplicates, and `label_sets` the labels of
+    each task."""
+    height, width, channels = source.shape
+    clean = data.clean.labels
     return {
         "source": manifest.source,
         "title": title(source, manifest),
@@ -33,25 +38,26 @@ def card(
         "classes": list(data.classes),
         "counts": {"pool": _counts(clean, data.classes), "test": _counts(data.test_labels, data.classes)},
         "test_origin": data.test_origin,
-        "label_sets": {
+        "tasks": {
             name: {
-                "origin": label_set.origin,
-                "nominal_rate": label_set.nominal_rate,
-                "wrong_share": float(np.mean(label_set.labels != clean)),
-                "counts": _counts(label_set.labels, data.classes),
+                "origin": own.origin,
+                "rate": own.rate,
+                "wrong_share": float(np.mean(own.labels != clean)),
+                "counts": _counts(own.labels, data.classes),
             }
-            for name, label_set in data.labels.items()
+            for name, own in label_sets.items()
         },
         "duplicates": dict(duplicates),
         "unreadable": [{"file": file, "reason": reason} for file, reason in data.unreadable.items()],
-        "splits": splits.model_dump(),
+        "splits": dict(splits),
     }
 
 
 def title(source: Source, manifest: Manifest) -> str:
     """What the data are called wherever they are shown."""
-    # The publisher states no hashes, so a mirror's files cannot be told from the real ones: the report says so.
-    return f"Images from a mirror, not verified to be {source.title}" if manifest.from_mirror else source.title
+    # Without known hashes a mirror's files cannot be told from the real ones: the report says so.
+    unknown = manifest.from_mirror and not source.hashed
+    return f"Images from a mirror, not verified to be {source.title}" if unknown else source.title
 
 
 def _counts(labels: Labels, classes: tuple[str, ...]) -> dict[str, int]:

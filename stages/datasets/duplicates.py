@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.datasets.arrays import Images
+from stages.tasks import Images
 
 
 def among(images: Images, others: Images) -> NDArray[np.bool_]:

@@ -7,27 +7,32 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.config import Data
-from stages.datasets.noise import derive
-from stages.datasets.source import Decoded, LabelSet, Listing, Source
+from stages.datasets.noise import label_set
+from stages.datasets.sources.base import Decoded, LabelSet, Listing, Source
+
+RATES = {"partly_random": 0.1, "random": 1.0}
+"""Uniform noise in the place of the notebook's archives of wrong labels."""
 
 
-def listings(source: Source, data: Data, raw: Path) -> Mapping[str, Listing]:
-    """Those of each label set, which differ in order, for a wrong label is a file in the folder of another class."""
-    if source.listings is not None:
-        return source.listings(data, raw)
-    decoded = source.decode(data, raw)
-    labels = dict(decoded.labels)
-    if set(labels) == {"clean"}:
-        labels |= derive(labels["clean"].labels, len(decoded.classes), data.label_noise)
-    return {name: _listing(decoded, label_set) for name, label_set in labels.items()}
+def listings(source: Source, seed: int, raw: Path) -> Mapping[str, Listing]:
+    """Those of each label set, which differ in order, for a wrong label is a file in the folder of another class.
+
+    A source without wrong labels of its own gets some, drawn by `seed`.
+    """
+    found = source.listings(raw)
+    if found is not None:
+        return found
+    decoded = source.decode(raw)
+    images, labels, classes = decoded.images, decoded.clean.labels, len(decoded.classes)
+    noisy = {name: label_set(name, "uniform", rate, seed, images, labels, classes) for name, rate in RATES.items()}
+    return {name: _listing(decoded, own) for name, own in {"clean": decoded.clean, **noisy}.items()}
 
 
-def _listing(decoded: Decoded, label_set: LabelSet) -> Listing:
+def _listing(decoded: Decoded, own: LabelSet) -> Listing:
     """By class; within a class in the order of the source, which is that of its file names if it has any."""
-    order = np.argsort(label_set.labels, kind="stable")
+    order = np.argsort(own.labels, kind="stable")
     return Listing(
-        label_set.labels[order],
+        own.labels[order],
         decoded.classes,
         decoded.images.shape[1:],
         lambda positions: decoded.images[order[positions]],

@@ -1,22 +1,18 @@
-"""MNIST in the three parts of seed document 003 and, where there is no network, scikit-learn's digits in its place."""
+"""MNIST in the three parts of document 003 and, where there is no network, scikit-learn's digits in its place."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages import rng
-from stages.config import MnistMlp
-from stages.datasets import digits, transfer
-from stages.datasets.arrays import Labels
+from stages.datasets import idx, transfer
 from stages.datasets.sampling import draw
-from stages.errors import UserError
+from stages.datasets.sources import digits
+from stages.datasets.sources.mnist import FILES
+from stages.tasks import Labels
 
 LICENCE = "CC BY-SA 3.0"
 ORIGINS = {
@@ -26,7 +22,6 @@ ORIGINS = {
     f"Handwritten Digits. UCI Machine Learning Repository, 1998; {digits.LICENCE})",
 }
 """Whose images they are."""
-SIDE = 28
 VALIDATION = 10_000
 """The last of the 60,000 training images, as in the `mnist.pkl.gz` that the document reads."""
 LEVELS = 256
@@ -34,39 +29,15 @@ LEVELS = 256
 DIGITS_VALIDATION, DIGITS_TEST = 800, 797
 
 
-@dataclass(frozen=True)
-class Content:
-    """What one of the four files holds when it is unpacked: a header and one byte for each pixel or label."""
-
-    rows: int
-    header: int
-    """In bytes."""
-    row: int
-    """In bytes."""
-    md5: str
-
-    @property
-    def size(self) -> int:
-        return self.header + self.rows * self.row
-
-
-FILES = {
-    "train-images-idx3-ubyte.gz": Content(60_000, 16, SIDE * SIDE, "6bbc9ace898e44ae57da46a324031adb"),
-    "train-labels-idx1-ubyte.gz": Content(60_000, 8, 1, "a25bea736e30d166cdddb491f175f624"),
-    "t10k-images-idx3-ubyte.gz": Content(10_000, 16, SIDE * SIDE, "2646ac647ad5339dbf082846283269ea"),
-    "t10k-labels-idx1-ubyte.gz": Content(10_000, 8, 1, "27ae3e4e09519cfbb04c329615203637"),
-}
-"""The hashes are of the content, for the compressed files differ from one publisher to the next."""
-
 Examples = tuple[NDArray[np.float32], Labels]
 """Pixels (N, inputs) in [0, 1] and class indices (N,)."""
 
 
-def load(settings: MnistMlp, raw: Path) -> dict[str, Examples]:
-    """`train`, `validation` and `test` of the data that the settings name; MNIST is fetched unless `raw` has it."""
-    if settings.data == "digits":
+def load(data: str, url: str, raw: Path) -> dict[str, Examples]:
+    """`train`, `validation` and `test` of `digits` or `mnist`; MNIST is fetched from `url` unless `raw` has it."""
+    if data == "digits":
         return read_digits()
-    fetch(settings.url, raw)
+    fetch(url, raw)
     return read(raw)
 
 
@@ -111,17 +82,4 @@ def _scaled(pixels: np.ndarray, levels: int) -> NDArray[np.float32]:
 
 
 def _unpacked(path: Path) -> NDArray[np.uint8]:
-    """Bytes (rows, row) of a file, without its header; never more is unpacked than the file should hold."""
-    content = FILES[path.name]
-    try:
-        with gzip.open(path) as stream:
-            unpacked = stream.read(content.size + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path.name} is not a whole gzip file: {error}") from None
-    found = hashlib.md5(unpacked, usedforsecurity=False).hexdigest()
-    if found != content.md5:
-        raise UserError(
-            f"{path.name} is not MNIST's: expected {content.size:,} bytes with the md5 {content.md5} when unpacked, "
-            f"found {'more' if len(unpacked) > content.size else f'{len(unpacked):,}'} with {found}"
-        )
-    return np.frombuffer(unpacked, np.uint8, offset=content.header).reshape(content.rows, content.row)
+    return idx.unpack(path, FILES[path.name], "MNIST")

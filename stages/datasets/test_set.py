@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.datasets.arrays import Images, Labels, load_arrays, save_arrays
+from stages.tasks import Images, Labels, load_arrays, save_arrays
 
 TEST = Path("data/test.npz")
 

@@ -23,7 +23,7 @@ Accept = Callable[[Path], None]
 """Looks into a file that has just come; raises `UserError` if it cannot be the right one."""
 
 
-def fetch(source: str, urls: Mapping[str, str], licence: str, accept: Accept, raw: Path) -> None:
+def fetch(source: str, urls: Mapping[str, str], licence: str | None, accept: Accept, raw: Path) -> None:
     """Put the files named in `urls` into `raw`, each from the mirror if there is one, else from its address.
 
     The manifest is written after each file, so that an interruption costs no more than the file under way. Files that
@@ -79,7 +79,7 @@ def _obtain(target: Path, url: str, expected: Entry | None, accept: Accept, name
         + "\nFiles that are complete are kept; the same command goes on from there.\n"
         + f"A mirror is a folder or an http(s) address that holds {', '.join(names)}. {MIRROR} names it (now "
         + (f"{mirror!r}" if mirror else "not set")
-        + f"), and it is tried before the addresses in params.yaml:\n  {MIRROR}=/path/to/folder dvc repro"
+        + f"), and it is tried before these addresses:\n  {MIRROR}=/path/to/folder dvc repro"
     )
 
 

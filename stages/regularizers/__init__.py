@@ -1,4 +1,4 @@
-"""One idea per file. A file here with a ``Regularizer`` subclass is known to ``params.yaml`` by the file's name."""
+"""One method per file: what ``params.yaml`` says of it and its work."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ import pkgutil
 from stages.regularizers.base import Regularizer
 
 
-def _find() -> dict[str, type[Regularizer]]:
-    found = {}
+def find() -> dict[str, type[Regularizer]]:
+    """The methods by their keys. Raises ``TypeError`` for a key that two classes claim."""
+    found: dict[str, type[Regularizer]] = {}
     for module in pkgutil.iter_modules(__path__):
-        content = vars(importlib.import_module(f"{__name__}.{module.name}"))
-        for value in content.values():
-            if isinstance(value, type) and issubclass(value, Regularizer) and value is not Regularizer:
-                found[module.name] = value
+        for value in vars(importlib.import_module(f"{__name__}.{module.name}")).values():
+            # A base class that methods share has no key of its own, nor has a class that is imported here one more.
+            if not (isinstance(value, type) and issubclass(value, Regularizer) and "key" in vars(value)):
+                continue
+            if found.setdefault(value.key, value) is not value:
+                raise TypeError(f"{value} and {found[value.key]} have the key {value.key!r}")
     return found
 
 
-__all__ = ["REGULARIZERS", "Regularizer"]
+__all__ = ["REGULARIZERS", "Regularizer", "find"]
 
-REGULARIZERS: dict[str, type[Regularizer]] = _find()
-"""Regularizer classes by the name of their file."""
+REGULARIZERS: dict[str, type[Regularizer]] = find()
+"""The methods that ``params.yaml`` may name."""

@@ -6,41 +6,43 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from stages.regularizers.base import Regularizer
+from stages.regularizers.base import Regularizer, Step, Work
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from stages.training.streams import Streams
+
+class AugmentationWork(Work):
+    def batch(self, step: Step) -> None:
+        images, shift = step.x.shape[1], self.shared("shift")
+        flips = self.each("horizontal_flip")
+        if flips.any():
+            flip = step.streams.uniform("augmentation.flip", images) < flips[:, None]
+            step.x = step.x.flip(-1).where(flip[:, :, None, None, None], step.x)
+        if shift:
+            draws = step.streams.uniform("augmentation.shift", 2, images) * (2 * shift + 1)
+            rows, columns = draws.long().unbind(1)  # each (R, N)
+            step.x = _moved(_moved(step.x, rows - shift, dim=3), columns - shift, dim=4)
 
 
 class Augmentation(Regularizer):
     """Shows each training image anew in every epoch: mirrored left to right, or moved by up to ``shift`` pixels.
 
-    What is not given here comes from ``data.augmentation`` for the data source in use: a mirrored face is a face,
-    a mirrored digit is not a digit.
+    What is not given here comes from the file of the data source in use: a mirrored face is a face, a mirrored digit is
+    not a digit.
     """
 
+    key: ClassVar[str] = "augmentation"
     title: ClassVar[str] = "Data augmentation"
     paper: ClassVar[str] = "Simard et al. 2003, https://doi.org/10.1109/ICDAR.2003.1227801"
-    changes_inputs: ClassVar[bool] = True
+    acts_on: ClassVar[str] = "images"
+    differ: ClassVar[frozenset[str]] = frozenset({"horizontal_flip"})
+    work: ClassVar[type[Work]] = AugmentationWork
 
     horizontal_flip: float = Field(ge=0, le=1)
     """Probability of mirroring an image."""
     shift: int = Field(ge=0)
     """Largest move, in pixels, along each axis; uncovered pixels repeat the image's edge."""
-
-    def batch(self, x: Tensor, y: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-        images = x.shape[1]
-        if self.horizontal_flip:
-            flip = streams.uniform("augmentation.flip", images) < self.horizontal_flip
-            x = x.flip(-1).where(flip[:, :, None, None, None], x)
-        if self.shift:
-            span = 2 * self.shift + 1
-            rows, columns = (streams.uniform("augmentation.shift", 2, images) * span).long().unbind(1)  # each (R, N)
-            x = _moved(x, rows - self.shift, dim=3)
-            x = _moved(x, columns - self.shift, dim=4)
-        return x, y
 
 
 def _moved(x: Tensor, offset: Tensor, dim: int) -> Tensor:

@@ -1,55 +1,155 @@
-"""The hooks of a training step that a regularizer may use."""
+"""What a method of regularization is: what ``params.yaml`` says of it, and what works while a stack trains."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-    from stages.models import Network
-    from stages.training.history import History
-    from stages.training.streams import Streams
+    from stages.history import History
+    from stages.networks.network import Network
+    from stages.streams import Streams
+
+ORDER = ("network", "images", "mixing", "targets", "criterion", "penalty", "total", "gradients", "weights")
+"""In which order methods act, whatever the order of their keys in ``params.yaml``: on the network's build; in a step on
+single images, pairs of images, target probabilities, in place of the cross-entropy, added to it, on the sum, on
+gradients, on weights. Methods that act on the same act in the order of their keys."""
+
+
+class Search(NamedTuple):
+    """Where a hyperparameter is looked for."""
+
+    low: float
+    high: float
+    scale: Literal["linear", "log"] = "linear"
 
 
 class Regularizer(BaseModel):
-    """One idea against overfitting: its parameters are the fields, its work is done in the hooks it overrides.
+    """What ``params.yaml`` says of a method. A subclass that names its ``key`` is a method, others are not.
 
-    The name in ``params.yaml`` is the name of the file in ``stages/regularizers/``. A regularizer works on a stack of
-    R replicas at once: every tensor has a leading dimension R, and no hook may let one replica see another.
-    A fresh copy serves each stack, so private attributes can hold state. Modules of this folder do not import torch
-    when loaded: ``params.yaml`` is checked without it.
+    Its file in ``stages/regularizers/`` holds it and its work, and does not import torch when loaded: ``params.yaml``
+    is checked without it.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    key: ClassVar[str]
+    """The name in ``params.yaml``."""
     title: ClassVar[str]
     paper: ClassVar[str]
     """Where the idea comes from: citation and link, shown in the report."""
-    changes_inputs: ClassVar[bool] = False
-    """True if ``batch`` changes the images: the training pass then cannot double as the measurement."""
+    acts_on: ClassVar[str]
+    """Its place in ``ORDER``."""
+    search: ClassVar[dict[str, Search]] = {}
+    """The range of each field that can be tuned."""
+    differ: ClassVar[frozenset[str]] = frozenset()
+    """The fields in which the replicas of one stack may differ; the others are the same for all."""
+    work: ClassVar[type[Work]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that the optimizer treats alike; what may differ between replicas is (R,)."""
+
+    parameters: list[Tensor]
+    lr: Tensor
+    """In float64, so that a schedule rounds it once."""
+    weight_decay: Tensor
+    momentum: Tensor
+    """SGD's; Adam has its own."""
+
+
+@dataclass
+class Step:
+    """One step of training, as the hooks see it and may change it."""
+
+    x: Tensor
+    """Images (R, N, C, H, W) in [-1, 1]."""
+    y: Tensor
+    """Target probabilities (R, N, classes)."""
+    index: Tensor
+    """Which of its replica's training images each is: (R, N)."""
+    t: int
+    """Steps taken before."""
+    total: int
+    """Steps there are at most."""
+    network: Network
+    streams: Streams
+    """Random numbers, a stream for each replica and purpose."""
+    logits: Tensor | None = None
+    """What the newest pass gave: (R, N, classes)."""
+
+
+class Work:
+    """A method at work on one stack of R replicas. A subclass overrides the hooks it needs; attributes hold its state.
+
+    Every tensor has a leading dimension R, and no hook may let one replica see another.
+    """
+
+    def __init__(self, specs: Sequence[Any], device: torch.device):
+        """``specs`` are what ``params.yaml`` says for each of the R replicas."""
+        self.specs, self.device = specs, device
+        self._each: dict[str, Tensor] = {}
+
+    def each(self, field: str) -> Tensor:
+        """A field that may differ between replicas: (R,)."""
+        if field not in self._each:
+            import torch
+
+            self._each[field] = torch.tensor([float(getattr(spec, field)) for spec in self.specs], device=self.device)
+        return self._each[field]
+
+    def shared(self, field: str) -> Any:
+        """A field that is the same for all replicas of a stack."""
+        return getattr(self.specs[0], field)
 
     def build(self, network: Network) -> None:
-        """Change the architecture, before the weights are drawn."""
+        """Hang modules at the network's places or reparametrize its weights, before these are drawn."""
 
-    def optimizer(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Change the keyword arguments of the torch optimizer."""
-        return options
+    def groups(self, groups: list[Group]) -> list[Group]:
+        """Change learning rates, decays and momenta of the parameters, or divide these into other groups."""
+        return groups
 
-    def batch(self, x: Tensor, y: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-        """Change a training batch: images x (R, N, C, H, W) in [-1, 1], target probabilities y (R, N, classes)."""
-        return x, y
+    def schedule(self, t: int, total: int) -> float:
+        """The factor on the learning rate at step t of ``total``."""
+        return 1.0
 
-    def penalty(self, parameters: Sequence[Tensor]) -> Tensor | None:
-        """A term (R,) added to the mean loss; each parameter is (R, ...)."""
+    def batch(self, step: Step) -> None:
+        """Put other tensors in the place of ``step.x`` and ``step.y``, before the pass.
+
+        These themselves stay as they are, for they may be all there is of the training images.
+        """
+
+    def loss(self, step: Step, loss: Tensor) -> Tensor:
+        """From the loss so far (R,), the mean cross-entropy at first, the loss (R,) to go on with."""
+        return loss
+
+    def gradients(self, step: Step, backward: Callable[[], None]) -> None:
+        """Change the gradients of the parameters; ``backward`` computes them anew at the weights as they are."""
+
+    def updated(self, step: Step) -> None:
+        """After the optimizer's step: change the weights, or take note of them."""
+
+    def weights(self, network: Network) -> dict[str, Tensor] | None:
+        """The state to measure and save in place of the network's own; None for that."""
         return None
 
-    def stop(self, network: Network, history: History) -> Tensor | None:
-        """After each measured epoch: True (R,) for the replicas that shall train no further."""
+    def keep(self, history: History) -> Tensor | None:
+        """After a measurement: True (R,) for the replicas whose state, as measured, is the best so far to save.
+
+        None leaves it to the last one measured with a finite loss.
+        """
         return None
 
-    def finish(self, network: Network) -> None:
-        """After training, before the weights are saved."""
+    def stop(self, history: History) -> Tensor | None:
+        """After a measurement: True (R,) for the replicas that shall train no further."""
+        return None
+
+    every_epoch: ClassVar[bool] = False
+    """Whether `keep` or `stop` need a measurement after every epoch."""

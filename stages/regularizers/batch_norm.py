@@ -6,20 +6,30 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from stages.regularizers.base import Regularizer
+from stages.regularizers.base import Regularizer, Search, Work
 
 if TYPE_CHECKING:
-    from stages.models import Network
+    from stages.networks.network import Network
+
+
+class BatchNormWork(Work):
+    def build(self, network: Network) -> None:
+        from stages.networks import layers
+
+        for place in network.places("norm"):
+            norm = layers.BatchNorm(network.replicas, place.units, self.shared("momentum"), network.device)
+            place.hang("batch_norm", norm)
 
 
 class BatchNorm(Regularizer):
     """Normalizes each hidden unit over the batch, before the activation; running statistics serve evaluation."""
 
+    key: ClassVar[str] = "batch_norm"
     title: ClassVar[str] = "Batch normalization"
     paper: ClassVar[str] = "Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167"
+    acts_on: ClassVar[str] = "network"
+    search: ClassVar[dict[str, Search]] = {"momentum": Search(0.01, 0.5, "log")}
+    work: ClassVar[type[Work]] = BatchNormWork
 
     momentum: float = Field(gt=0, le=1)
     """The share of the newest batch in the running statistics."""
-
-    def build(self, network: Network) -> None:
-        network.add_batch_norm(self.momentum)

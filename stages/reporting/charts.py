@@ -67,18 +67,18 @@ SPACING = 28
 
 
 DIRECTIONS = {
-    "higher": (BLUE, "triangle-right"),
-    "lower": (VERMILION, "triangle-left"),
-    "too small to matter": (GREEN, "square"),
+    "better": (BLUE, "triangle-right"),
+    "worse": (VERMILION, "triangle-left"),
+    "negligible": (GREEN, "square"),
     "undecided": (GREY, "circle"),
     "unfinished": (PURPLE, "cross"),
 }
-"""Colour and shape of a difference by its verdict."""
+"""Colour and shape of a difference of test accuracy by its verdict."""
 
 
 @cache
 def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: float) -> Spec:
-    """Dots with intervals of the difference to the reference, over the band of what is too small to matter.
+    """Dots with intervals of the difference to the reference, over the band of what is negligible.
 
     Data: `panel, variant, difference, low, high, verdict` with a verdict of `DIRECTIONS`.
     """
@@ -110,11 +110,11 @@ class Series:
     name: str
     color: str
     dashes: tuple[int, int] = (1, 0)
-    """Of its line: drawn and left out, in pixels."""
+    """Its line: pixels drawn and left out."""
     band: bool = False
     """Whether a band from `low` to `high` is drawn around its line."""
     shape: str = "circle"
-    """Of its dots, by Vega's names."""
+    """The shape of its dots, by Vega's names."""
 
 
 LOOKS = {
@@ -201,7 +201,7 @@ def dots(
 
 
 LOG_TICKS = tuple(step * 10.0**power for power in range(-15, 7) for step in (1, 3))
-"""Of a logarithmic axis over a few powers of ten."""
+"""The ticks of a logarithmic axis over a few powers of ten."""
 MOST_TICKS = 7
 
 

@@ -1,174 +1,81 @@
-"""Every metric of every variant, alone and against the reference, with intervals over the seeds."""
+"""What `compare` found, in the units of the pages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from stages.config import BASELINE, Claims, Params
-from stages.reporting.results import LABEL_SETS
-from stages.statistics import Interval, direction, mean_interval, paired_interval
+from stages.metrics import METRICS, Metric
+from stages.statistics import Interval
 
-Verdict = Literal["better", "worse", "larger", "smaller", "negligible", "undecided", "unfinished", "not compared"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A column of `data/evaluation/runs.parquet` and how pages show it."""
-
-    key: str
-    title: str
-    unit: str = ""
-    """`%` for shares, which pages show times 100; their differences are in points."""
-    decimals: int = 1
-    better: Literal["high", "low"] | None = None
-    """Which direction is an improvement; None where neither is."""
-
-    @property
-    def scale(self) -> float:
-        return 100 if self.unit in ("%", "points") else 1
-
-    @property
-    def heading(self) -> str:
-        return f"{self.title} ({self.unit})" if self.unit else self.title
-
-    def smallest(self, claims: Claims, reference: float) -> float:
-        """From where on a difference matters, in the unit of the pages, given the mean of the reference."""
-        return claims.points if self.scale == 100 else claims.percent / 100 * abs(reference)
-
-
-METRICS = {
-    metric.key: metric
-    for metric in (
-        Metric("test_accuracy", "Test accuracy", "%", 1, "high"),
-        Metric("test_loss", "Test loss", "nats", 3, "low"),
-        Metric("expected_calibration_error", "Calibration error", "%", 1, "low"),
-        Metric("macro_f1", "Macro F1", "%", 1, "high"),
-        Metric("fgsm_accuracy", "Accuracy under FGSM", "%", 1, "high"),
-        Metric("train_accuracy", "Training accuracy", "%", 1),
-        Metric("train_loss", "Training loss", "nats", 3),
-        Metric("val_accuracy", "Validation accuracy", "%", 1),
-        Metric("generalization_gap", "Generalization gap", "points", 1),
-        Metric("accuracy_on_wrong_given", "Wrong labels learnt", "%", 1),
-        Metric("accuracy_on_wrong_true", "Wrong labels seen through", "%", 1),
-        Metric("epochs_to_fit", "Epochs to fit", "epochs", 0),
-        Metric("epochs", "Epochs trained", "epochs", 0),
-        Metric("param_norm", "Parameter norm", "", 2),
-        Metric("near_zero", "Weights near zero", "%", 1),
-    )
-}
-
-
-UNDEFINED = Interval(np.nan, np.nan, np.nan, 0)
+SCALED = ["mean", "low", "high", "difference", "difference_low", "difference_high", "smallest"]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric of one variant on one label set, in the unit of its pages."""
+    """A metric of one variant on one task, in the unit of its pages."""
 
     metric: Metric
     value: Interval
     """n counts the seeds for which the metric is defined."""
     difference: Interval | None
-    """To the reference, seed by seed; None for the reference itself and where no pair is defined."""
-    smallest: float
-    """From where on a difference matters."""
-    unfinished: bool
-    """Whether any replica of the variant or of the reference was still learning when its epochs were used up."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """What the interval of the difference says."""
-        if self.difference is None:
-            return "not compared"
-        if self.unfinished:
-            return "unfinished"
-        found = direction(self.difference, self.smallest)
-        if found in ("negligible", "undecided"):
-            return found
-        if self.metric.better is None:
-            return "larger" if found == "higher" else "smaller"
-        return "better" if (found == "higher") == (self.metric.better == "high") else "worse"
+    """To the reference, seed by seed; None where there is nothing to compare."""
+    verdict: str
+    """One of `metrics.VERDICTS`, or empty where there is nothing to compare."""
+    replicas: int
+    """The mean of the variant on the task."""
+    diverged: int
+    """How many of them diverged."""
+    unfinished: int
+    """How many of them were still learning when their epochs were used up."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Estimates by variant, label set and metric; by variant and label set how many replicas there are, how many of
-    them diverged, and how many were still learning when their epochs were used up."""
+    """The content of `data/comparisons.parquet` on some variants and tasks, in their order."""
 
-    estimates: Mapping[tuple[str, str, str], Estimate]
-    replicas: Mapping[tuple[str, str], int]
-    diverged: Mapping[tuple[str, str], int]
-    unfinished: Mapping[tuple[str, str], int]
+    table: pd.DataFrame
     variants: tuple[str, ...]
+    tasks: tuple[str, ...]
 
     def __getitem__(self, key: tuple[str, str, str]) -> Estimate:
-        return self.estimates[key]
+        return self._estimates[key]
 
     def frame(self, metrics: Iterable[str]) -> pd.DataFrame:
-        """The estimates as a tidy table, in the unit of the pages."""
-        rows = []
-        for (variant, labels, key), estimate in self.estimates.items():
-            if key in set(metrics):
-                difference = estimate.difference or UNDEFINED
-                rows.append(
-                    {
-                        "variant": variant,
-                        "labels": labels,
-                        "metric": key,
-                        "unit": estimate.metric.unit,
-                        "n": estimate.value.n,
-                        "mean": estimate.value.mean,
-                        "low": estimate.value.low,
-                        "high": estimate.value.high,
-                        "difference": difference.mean,
-                        "difference_low": difference.low,
-                        "difference_high": difference.high,
-                        "pairs": difference.n,
-                        "smallest": estimate.smallest,
-                        "verdict": estimate.verdict,
-                    }
-                )
-        return pd.DataFrame(rows)
+        """The rows of some metrics, in the unit of the pages."""
+        return self._scaled[self._scaled["metric"].isin(list(metrics))]
+
+    @cached_property
+    def _scaled(self) -> pd.DataFrame:
+        own = self.table.assign(
+            variant=pd.Categorical(self.table["variant"], list(self.variants)),
+            task=pd.Categorical(self.table["task"], list(self.tasks)),
+        )
+        own = own.dropna(subset=["variant", "task"]).sort_values(["variant", "task"], kind="stable", ignore_index=True)
+        table = own.astype({"variant": str, "task": str})
+        metrics = table["metric"].map(METRICS)
+        table[SCALED] = table[SCALED].mul(metrics.map(lambda metric: metric.scale), axis=0)
+        table.insert(3, "unit", metrics.map(lambda metric: metric.unit))
+        return table
+
+    @cached_property
+    def _estimates(self) -> dict[tuple[str, str, str], Estimate]:
+        rows: list[dict[Any, Any]] = self._scaled.to_dict("records")
+        return {(row["variant"], row["task"], row["metric"]): _estimate(row) for row in rows}
 
 
-def compare(replicas: pd.DataFrame, params: Params) -> Comparison:
-    """Estimate every metric of the variants from the replicas (one row per variant, labels, seed).
-
-    Diverged replicas count like any other. Seeds for which a metric is not defined, or not finite, are left out of its
-    estimate, and of the pairs.
-    """
-    variants, confidence = tuple(params.variants), params.evaluation.confidence
-    groups: dict[tuple[str, str], pd.DataFrame] = {
-        (str(variant), str(labels)): group.set_index("seed")
-        for (variant, labels), group in replicas.groupby(["variant", "labels"])
-        if variant in params.variants
-    }
-    estimates, counts = {}, {}
-    diverged, unfinished = (
-        {key: int(group[kind].sum()) for key, group in groups.items()} for kind in ("diverged", "unfinished")
+def _estimate(row: dict[Any, Any]) -> Estimate:
+    compared = Interval(row["difference"], row["difference_low"], row["difference_high"], row["pairs"])
+    return Estimate(
+        METRICS[row["metric"]],
+        Interval(row["mean"], row["low"], row["high"], row["n"]),
+        compared if row["pairs"] else None,
+        row["verdict"] if row["pairs"] else "",
+        row["replicas"],
+        row["diverged"],
+        row["unfinished"],
     )
-    for variant in variants:
-        for labels in LABEL_SETS:
-            own = groups[variant, labels]
-            reference = groups[BASELINE, labels].reindex(own.index)
-            counts[variant, labels] = len(own)
-            for metric in METRICS.values():
-                values, others = (
-                    metric.scale * frame[metric.key].to_numpy(float, na_value=np.nan) for frame in (own, reference)
-                )
-                defined = np.isfinite(values)
-                paired = defined & np.isfinite(others)
-                compared = variant != BASELINE and paired.any()
-                estimates[variant, labels, metric.key] = Estimate(
-                    metric,
-                    mean_interval(values[defined], confidence) if defined.any() else UNDEFINED,
-                    paired_interval(values[paired], others[paired], confidence) if compared else None,
-                    metric.smallest(params.claims, float(others[paired].mean())) if compared else np.nan,
-                    unfinished[variant, labels] + unfinished[BASELINE, labels] > 0,
-                )
-    return Comparison(estimates, counts, diverged, unfinished, variants)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,24 +13,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.config import BASELINE
+from stages.config import BASELINE, Task
 from stages.reporting import charts, svg
 from stages.reporting.charts import Spec
 from stages.reporting.comparison import Comparison
-from stages.reporting.results import LABEL_SETS, Results
+from stages.reporting.results import Results
 
 RANGE = ["mean", "low", "high"]
 POINTS = 101
 """Epochs drawn of a learning curve, at most."""
 LEAST_LOSS = 1e-4
 """Nats at which the logarithmic axis of the loss ends."""
-PANELS = tuple(title.capitalize() for title in LABEL_SETS.values())
 
 
 @dataclass(frozen=True)
 class Figure:
     name: str
-    """Of its files."""
+    """The name of its files."""
     title: str
     text: str
     """What is drawn and how to read it: caption and alternative text."""
@@ -82,27 +81,25 @@ class Drawing:
         return {path: file for figure, drawing in self._drawn for path, file in figure.files(drawing.result()).items()}
 
 
-def differences(comparison: Comparison) -> Figure:
+def differences(comparison: Comparison, tasks: Mapping[str, Task]) -> Figure:
     """How far the test accuracy of each variant is from that of the reference."""
     names = tuple(variant for variant in comparison.variants if variant != BASELINE)
     table = comparison.frame(["test_accuracy"]).query("variant != @BASELINE")
     data = pd.DataFrame(
         {
-            "panel": table["labels"].map(lambda labels: LABEL_SETS[labels].capitalize()),
+            "panel": table["task"].map(lambda task: tasks[task].heading),
             "variant": table["variant"],
             "difference": table["difference"],
             "low": table["difference_low"],
             "high": table["difference_high"],
-            "verdict": table["verdict"].replace(
-                {"better": "higher", "worse": "lower", "negligible": "too small to matter"}
-            ),
+            "verdict": table["verdict"],
         }
     )
-    chart = charts.differences(names, PANELS, float(table["smallest"].iloc[0]))
+    chart = charts.differences(names, panels(tasks), float(table["smallest"].iloc[0]))
     return Figure(
         "differences",
         f"Test accuracy against {BASELINE}",
-        "Difference in points, mean over paired seeds, with its interval. The band holds what is too small to matter. "
+        "Difference in points, mean over paired seeds, with its interval. The band holds what is negligible. "
         "A triangle points to the side of the band on which the whole interval lies. Unfinished: a network was still "
         "learning when its epochs were used up.",
         chart,
@@ -111,20 +108,20 @@ def differences(comparison: Comparison) -> Figure:
     )
 
 
-def memories(comparison: Comparison) -> Figure:
-    """What the networks make of the wrong labels among partly random ones."""
+def memories(comparison: Comparison, name: str, task: Task) -> Figure:
+    """What the networks make of the wrong labels of a task."""
     metrics = {
         "test_accuracy": "Test accuracy",
         "accuracy_on_wrong_given": "Wrong labels learnt",
         "accuracy_on_wrong_true": "Wrong labels seen through",
     }
-    table = comparison.frame(metrics).query("labels == 'partly_random'")
-    names = {v: f"{v} …" if comparison.unfinished[v, "partly_random"] else v for v in comparison.variants}
+    table = comparison.frame(metrics).query("task == @name")
+    names = {v: f"{v} …" if comparison[v, name, "test_accuracy"].unfinished else v for v in comparison.variants}
     data = table.assign(panel=table["metric"].map(metrics), row=table["variant"].map(names), value=table["mean"])
     chart = charts.dots(tuple(names.values()), tuple(metrics.values()), "Share (%)", domain=(0, 100))
     return Figure(
-        "memorization",
-        f"Memorization of {LABEL_SETS['partly_random']}",
+        f"memorization-{name}",
+        f"Memorization of {task.title}",
         "First: accuracy on the test set. Second: the share of wrongly labelled training images for which the network "
         "gives the wrong label it was shown. Third: the share for which it gives the true label, which it was never "
         "shown. Means over seeds with their intervals. “…”: unfinished, some networks were still learning.",
@@ -136,35 +133,35 @@ def memories(comparison: Comparison) -> Figure:
 
 def of_variant(name: str, results: Results) -> list[Figure]:
     """Learning curves of accuracy, loss and parameter norm, and the confusion of classes."""
+    tasks = results.params.tasks
     own, reference = results.runs[name].history, results.runs[BASELINE].history
     differs = name != BASELINE
-    last = int(max(own["epoch"].max(), reference["epoch"].max() if differs else 0))
-    epochs = np.unique(np.linspace(0, last, min(last + 1, POINTS)).round().astype(int))
+    epochs = drawn_epochs(own["epoch"].to_numpy(), reference["epoch"].to_numpy())
 
     def curves(kind: str, title: str, unit: str, text: str, series: dict[str, pd.DataFrame], log: bool) -> Figure:
         data = pd.concat(table.assign(series=label) for label, table in series.items())
         data = data[["panel", "series", "epoch", *RANGE]]
         axis = f"{title} ({unit})" if unit else title
         looks = tuple(charts.LOOKS[label] for label in series)
-        chart, still = (charts.lines(axis, looks, PANELS, hover=hover, log=log) for hover in (True, False))
+        chart, still = (charts.lines(axis, looks, panels(tasks), hover=hover, log=log) for hover in (True, False))
         text = f"Mean over seeds; the bands reach from the lowest to the highest seed.{text}"
         return Figure(f"{name}-{kind}", title, text, chart, still, data)
 
     def learning(metric: str, scale: float = 1) -> dict[str, pd.DataFrame]:
         series = {
-            "training": spread(own, f"train_{metric}", epochs, scale),
-            "validation": spread(own, f"val_{metric}", epochs, scale),
+            "training": spread(own, f"train_{metric}", tasks, epochs, scale),
+            "validation": spread(own, f"val_{metric}", tasks, epochs, scale),
         }
         if differs:
-            series[f"validation, {BASELINE}"] = spread(reference, f"val_{metric}", epochs, scale)
+            series[f"validation, {BASELINE}"] = spread(reference, f"val_{metric}", tasks, epochs, scale)
         return series
 
     losses = {label: table.assign(**table[RANGE].clip(lower=LEAST_LOSS)) for label, table in learning("loss").items()}
-    norms = {"this variant": spread(own, "param_norm", epochs)}
+    norms = {"this variant": spread(own, "param_norm", tasks, epochs)}
     if differs:
-        norms[BASELINE] = spread(reference, "param_norm", epochs)
+        norms[BASELINE] = spread(reference, "param_norm", tasks, epochs)
     counts = results.confusion[results.confusion["variant"] == name]
-    matrix = charts.confusion(results.classes, PANELS)
+    matrix = charts.confusion(results.classes, panels(tasks))
     logarithmic = f" The axis is logarithmic and ends at {LEAST_LOSS:g} nats, where smaller losses are drawn."
     return [
         curves("accuracy", "Accuracy", "%", "", learning("accuracy", 100), log=False),
@@ -176,31 +173,43 @@ def of_variant(name: str, results: Results) -> list[Figure]:
             "Per cent of the images of each true class that were given each answer, over all seeds.",
             matrix,
             matrix,
-            confusion(counts, results.classes),
+            confusion(counts, results.classes, tasks),
         ),
     ]
 
 
-def spread(history: pd.DataFrame, metric: str, epochs: NDArray[np.int64], scale: float = 1) -> pd.DataFrame:
+def panels(tasks: Mapping[str, Task]) -> tuple[str, ...]:
+    return tuple(task.heading for task in tasks.values())
+
+
+def drawn_epochs(own: NDArray[np.int64], reference: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The epochs of a figure: those after which both were measured, and the last of all; at most some `POINTS`."""
+    shared = np.union1d(np.intersect1d(own, reference), max(own.max(), reference.max()))
+    return shared[np.unique(np.linspace(0, len(shared) - 1, min(len(shared), POINTS)).round().astype(int))]
+
+
+def spread(
+    history: pd.DataFrame, metric: str, tasks: Mapping[str, Task], epochs: NDArray[np.int64], scale: float = 1
+) -> pd.DataFrame:
     """`panel, epoch, mean, low, high` over the seeds. A replica that has stopped keeps its last finite value."""
     parts = []
-    for labels, title in LABEL_SETS.items():
-        own = history[history["labels"] == labels]
+    for name, task in tasks.items():
+        own = history[history["task"] == name]
         values = np.full((epochs[-1] + 1, own["seed"].max() + 1), np.nan)
         values[own["epoch"], own["seed"]] = own[metric].where(np.isfinite(own[metric]))
         seeds = scale * pd.DataFrame(values).ffill().to_numpy()[epochs]
         bands = {"mean": seeds.mean(1), "low": seeds.min(1), "high": seeds.max(1)}
-        parts.append(pd.DataFrame({"panel": title.capitalize(), "epoch": epochs, **bands}))
+        parts.append(pd.DataFrame({"panel": task.heading, "epoch": epochs, **bands}))
     return pd.concat(parts, ignore_index=True)
 
 
-def confusion(counts: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+def confusion(counts: pd.DataFrame, classes: Sequence[str], tasks: Mapping[str, Task]) -> pd.DataFrame:
     """`panel, true, predicted, count, share` summed over the seeds; the share is per cent of the true class."""
-    table = counts.groupby(["labels", "true", "predicted"], as_index=False)["count"].sum()
-    table["share"] = 100 * table["count"] / table.groupby(["labels", "true"])["count"].transform("sum")
+    table = counts.groupby(["task", "true", "predicted"], as_index=False)["count"].sum()
+    table["share"] = 100 * table["count"] / table.groupby(["task", "true"])["count"].transform("sum")
     return pd.DataFrame(
         {
-            "panel": table["labels"].map(lambda labels: LABEL_SETS[labels].capitalize()),
+            "panel": table["task"].map(lambda task: tasks[task].heading),
             "true": table["true"].map(lambda index: classes[index]),
             "predicted": table["predicted"].map(lambda index: classes[index]),
             "count": table["count"],

@@ -1,4 +1,4 @@
-"""Sample images: for each label set one picture with a row per class."""
+"""Sample images: for each task one picture with a row per class."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.reporting.results import Results
+from stages.tasks import Material
 
 EDGE = 56
 """About how large a sample is shown, in pixels."""
@@ -32,7 +32,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Samples of a label set, in rows by the class they are labelled as."""
+    """Samples of a task, in rows by the class they are labelled as."""
 
     name: str
     rows: list[list[Sample]]
@@ -41,24 +41,25 @@ class Sheet:
     png: bytes
 
 
-def sheet(results: Results, label_set: str) -> Sheet:
-    """Images that some seed trains on, spread evenly over each class as this label set sees it."""
-    classes = results.classes
+def sheet(material: Material, name: str) -> Sheet:
+    """Images that some seed trains on, spread evenly over each class as this task labels it."""
+    classes, task = material.classes, material.tasks[name]
     count = max(1, min(PER_CLASS, MOST // len(classes)))
-    labels, true = results.labels[label_set], results.labels["clean"]
-    height = results.images.shape[1]
+    labels, true = task.labels, material.true
+    training = np.unique(np.concatenate([split.train for split in task.splits.values()]))
+    height = material.images.shape[1]
     edge = height * max(1, round(EDGE / height)) if height <= 2 * EDGE else EDGE
     canvas = Image.new("RGB", (count * edge, len(classes) * edge), "white")
     rows = []
-    for row, name in enumerate(classes):
-        members = results.training[labels[results.training] == row]
+    for row, label in enumerate(classes):
+        members = training[labels[training] == row]
         chosen = members[np.linspace(0, len(members) - 1, min(count, len(members))).round().astype(int)]
         for column, index in enumerate(chosen):
-            canvas.paste(_enlarged(results.images[index], edge), (column * edge, row * edge))
-        rows.append([Sample(column, row, name, classes[true[index]]) for column, index in enumerate(chosen)])
+            canvas.paste(_enlarged(material.images[index], edge), (column * edge, row * edge))
+        rows.append([Sample(column, row, label, classes[true[index]]) for column, index in enumerate(chosen)])
     file = io.BytesIO()
     canvas.save(file, "PNG", optimize=True)
-    return Sheet(f"samples-{label_set}.png", rows, edge, file.getvalue())
+    return Sheet(f"samples-{name}.png", rows, edge, file.getvalue())
 
 
 def _enlarged(image: NDArray[np.uint8], edge: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""The pages of the report, from the results to the content of every file."""
+"""The pages of the benchmark, from the results to the content of every file."""
 
 from __future__ import annotations
 
@@ -6,36 +6,19 @@ import inspect
 import math
 import re
 import sys
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stages.config import BASELINE
+from stages.config import BASELINE, Task
+from stages.metrics import METRICS
 from stages.regularizers.base import Regularizer
-from stages.reporting import claims, figures, images, site, tables
-from stages.reporting.comparison import METRICS, Comparison, Estimate, compare
+from stages.reporting import figures, images, site, tables
+from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.figures import Figure
-from stages.reporting.results import LABEL_SETS, Results
-from stages.reporting.seeds import pages as seeds
-from stages.reporting.seeds.page import Page
-
-OWNED = (
-    "index.html",
-    "data.html",
-    "methods.html",
-    "claims.html",
-    "README.md",
-    ".nojekyll",
-    "assets",
-    "figures",
-    "seeds",
-    "tables",
-    "variants",
-)
-"""What the report stage writes in `reports/`, and nothing else does."""
+from stages.reporting.results import Results
 
 
 @dataclass(frozen=True)
@@ -52,9 +35,9 @@ class Method:
 
 @dataclass(frozen=True)
 class Finding:
-    """How the variants compare with the reference on one label set."""
+    """How the variants compare with the reference on one task."""
 
-    labels: str
+    task: Task
     better: list[tuple[str, Estimate]]
     worse: list[tuple[str, Estimate]]
     negligible: list[tuple[str, Estimate]]
@@ -66,27 +49,23 @@ class Finding:
         return sum(map(len, (self.better, self.worse, self.negligible, self.undecided, self.unfinished)))
 
 
-def build(results: Results, studied: Iterable[tuple[Path, Page]], ledger: claims.Ledger) -> dict[str, str | bytes]:
-    """All files of the site, by path: from the results of the benchmark, the pages on the seed documents' experiments
-    with the folders of their results, and the claims."""
-    comparison = compare(results.replicas, results.params)
-    overview = [figures.differences(comparison), figures.memories(comparison)]
+def build(results: Results, verdicts: Mapping[str, int], drawing: figures.Drawing) -> dict[str, str | bytes]:
+    """The pages of the benchmark with their tables, by path; their figures are drawn.
+
+    `verdicts` are how many claims got each verdict.
+    """
+    tasks = results.params.tasks
+    comparison = Comparison(results.comparisons, tuple(results.params.variants), tuple(tasks))
+    overview = [
+        figures.differences(comparison, tasks),
+        *(figures.memories(comparison, name, task) for name, task in tables.noisy_ones(tasks).items()),
+    ]
     own = {name: figures.of_variant(name, results) for name in results.params.variants}
-    judged = claims.figures(ledger.claims)
-    with figures.Drawing() as drawing:
-        drawing.add([*overview, *(figure for group in own.values() for figure in group), *judged])
-        of_seeds = {}
-        for folder, page in studied:
-            drawing.add(page.figures.values())
-            of_seeds[folder] = page
-        return {
-            **shared_pages(results, comparison, overview, claims.counts(ledger.claims)),
-            **variant_pages(results, comparison, own),
-            **claims.build(ledger, judged, shared_context(results)),
-            **seeds.build(of_seeds, claims.by_document(ledger.claims)),
-            **site.assets(),
-            **drawing.files(),
-        }
+    drawing.add([*overview, *(figure for group in own.values() for figure in group)])
+    return {
+        **shared_pages(results, comparison, overview, verdicts),
+        **variant_pages(results, comparison, own),
+    }
 
 
 def shared_pages(
@@ -94,19 +73,26 @@ def shared_pages(
 ) -> dict[str, str | bytes]:
     """The pages on all variants together, with their tables and the sample images."""
     confidence = results.params.evaluation.confidence
-    headline, memory = tables.headline(comparison, confidence), tables.memorization(comparison, confidence)
-    counts, sets = tables.class_counts(results), tables.label_sets(results)
-    sheets = {labels: images.sheet(results, labels) for labels in LABEL_SETS}
+    tasks = results.params.tasks
+    headline = tables.headline(comparison, tasks, confidence)
+    memory = tables.memorization(comparison, tasks, confidence) if tables.noisy_ones(tasks) else None
+    counts, listed = tables.class_counts(results), tables.tasks(results)
+    sheets = {name: images.sheet(results.material, name) for name in tasks}
     context = shared_context(results) | {
-        "findings": [finding(comparison, labels) for labels in LABEL_SETS],
+        "findings": [finding(comparison, name, task) for name, task in tasks.items()],
         "by_chance": (len(comparison.variants) - 1) * (1 - confidence),
-        "diverged": {key: count for key, count in comparison.diverged.items() if count},
+        "diverged": {
+            (variant, task): count
+            for variant in comparison.variants
+            for task in tasks
+            if (count := comparison[variant, task, "test_accuracy"].diverged)
+        },
         "headline": headline,
         "memory": memory,
         "figures": overview,
         "verdicts": verdicts,
         "counts": counts,
-        "sets": sets,
+        "listed": listed,
         "sheets": sheets,
         "METRICS": METRICS,
     }
@@ -117,7 +103,7 @@ def shared_pages(
         "README.md": site.render("README.md", 0, **context),
         ".nojekyll": "\n",
         **{f"figures/{sheet.name}": sheet.png for sheet in sheets.values()},
-        **{f"tables/{table.name}.csv": table.csv for table in (headline, memory, counts, sets)},
+        **{f"tables/{table.name}.csv": table.csv for table in (headline, memory, counts, listed) if table},
         "tables/runs.csv": tables.runs(results),
     }
 
@@ -132,7 +118,7 @@ def variant_pages(
     for place, name in enumerate(names):
         variant = results.params.variants[name]
         own = {
-            "metrics": tables.metrics(name, comparison, results.params.evaluation.confidence),
+            "metrics": tables.metrics(name, comparison, results.params.tasks, results.params.evaluation.confidence),
             "layers": tables.layers(name, results),
             "parameters": tables.parameters(name, results),
         }
@@ -148,7 +134,11 @@ def variant_pages(
             norm=norm,
             confused=confused,
             diverged=divergences(results.replicas, name),
-            unfinished={labels: count for labels in LABEL_SETS if (count := comparison.unfinished[name, labels])},
+            unfinished={
+                task: count
+                for task in results.params.tasks
+                if (count := comparison[name, task, "test_accuracy"].unfinished)
+            },
             previous=names[place - 1] if place else None,
             following=names[place + 1] if place + 1 < len(names) else None,
             **own,
@@ -162,7 +152,7 @@ def shared_context(results: Results) -> dict[str, Any]:
         "card": results.card,
         "params": results.params,
         "setting": setting(results),
-        "LABEL_SETS": LABEL_SETS,
+        "tasks": results.params.tasks,
         "BASELINE": BASELINE,
         "number": tables.number,
         "percent": tables.percent,
@@ -185,25 +175,25 @@ def setting(results: Results) -> dict[str, str]:
         "Data": f"{results.card['title']}, {image['width']}×{image['height']} pixels, {len(results.classes)} classes",
         "Network": f"{params.training.network} ({units}), {tables.number(size, 0)} parameters",
         "Images": f"{params.splits.train} to train, {params.splits.val} to validate, {test} to test",
-        "Seeds": f"{params.splits.seeds} per variant and label set, paired",
+        "Seeds": f"{params.splits.seeds} per variant and task, paired",
         "Epochs": f"at most {', '.join(epochs)}",
         "Device": ", ".join(devices),
         "PyTorch": ", ".join(versions),
     }
 
 
-def finding(comparison: Comparison, labels: str) -> Finding:
+def finding(comparison: Comparison, name: str, task: Task) -> Finding:
     """Sorted by the size of the difference."""
     found: dict[str, list[tuple[str, Estimate]]] = {
         kind: [] for kind in ("better", "worse", "negligible", "undecided", "unfinished")
     }
     for variant in comparison.variants:
-        estimate = comparison[variant, labels, "test_accuracy"]
-        if variant != BASELINE:
+        estimate = comparison[variant, name, "test_accuracy"]
+        if estimate.verdict:
             found[estimate.verdict].append((variant, estimate))
     for group in found.values():
         group.sort(key=lambda pair: -abs(pair[1].difference.mean) if pair[1].difference else 0)
-    return Finding(labels, **found)
+    return Finding(task, **found)
 
 
 def method(regularizer: Regularizer) -> Method:
@@ -222,4 +212,4 @@ def points(value: float) -> str:
 def divergences(replicas: pd.DataFrame, variant: str) -> list[dict[Hashable, Any]]:
     """The replicas of a variant whose loss was no longer finite."""
     rows = replicas[(replicas["variant"] == variant) & replicas["diverged"]]
-    return rows[["labels", "seed", "epochs"]].to_dict("records")
+    return rows[["task", "seed", "epochs"]].to_dict("records")

@@ -9,18 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from safetensors import safe_open
 
+from stages import tasks
 from stages.config import Params
 from stages.errors import UserError
+from stages.tasks import Material
 
 DATA = Path("data")
-
-LABEL_SETS = {"clean": "clean labels", "partly_random": "partly random labels", "random": "random labels"}
-"""How pages name the label sets."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Run:
     """What training recorded of one variant."""
 
     history: pd.DataFrame
-    """`labels, seed, epoch, train_loss, train_accuracy, val_loss, val_accuracy, param_norm`"""
+    """`task, seed, epoch, train_loss, train_accuracy, val_loss, val_accuracy, param_norm`"""
     parameters: Mapping[str, Mapping[str, Any]]
     """Resolved, by section: `training` and each regularizer."""
     device: str
@@ -39,37 +36,31 @@ class Run:
 
 @dataclass(frozen=True)
 class Results:
-    """All results of a benchmark; the variants and label sets are those of `params`, in that order."""
+    """All results of a benchmark; the variants and tasks are those of `params`, in that order."""
 
     params: Params
     card: Mapping[str, Any]
     """What `prepare` measured of the data: `data/card.json`."""
-    images: NDArray[np.uint8]
-    """The pool: (N, height, width, channels)."""
-    labels: Mapping[str, NDArray[np.int64]]
-    """By label set, for each image of the pool."""
-    classes: tuple[str, ...]
-    training: NDArray[np.int64]
-    """Indices into the pool of the images that any seed trains on."""
+    material: Material
     runs: Mapping[str, Run]
     replicas: pd.DataFrame
-    """One row per `variant, labels, seed` with every metric of `evaluate`."""
+    """One row per `variant, task, seed` with every metric of `evaluate`."""
+    comparisons: pd.DataFrame
+    """What `compare` made of it: one row per `variant, task, metric`."""
     confusion: pd.DataFrame
-    """`variant, labels, seed, true, predicted, count` on the test set."""
+    """`variant, task, seed, true, predicted, count` on the test set."""
     layers: pd.DataFrame
-    """`variant, labels, seed, layer, initial_norm, norm, near_zero`"""
+    """`variant, task, seed, layer, initial_norm, norm, near_zero`"""
     repository: str
     """The project's address on the web, without a slash at its end, or an empty text."""
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.material.classes
 
-def read(
-    params: Params,
-    images: NDArray[np.uint8],
-    labels: Mapping[str, NDArray[np.int64]],
-    classes: tuple[str, ...],
-    training: NDArray[np.int64],
-) -> Results:
-    """The results of the variants that the parameters name, in `data/`, with the pool they were trained on.
+
+def read(params: Params) -> Results:
+    """The results of the variants that the parameters name, in `data/`.
 
     Raises `UserError` if one is missing: the pipeline has not run since the parameters changed.
     """
@@ -78,20 +69,18 @@ def read(
         results = Results(
             params=params,
             card=json.loads((DATA / "card.json").read_text(encoding="utf-8")),
-            images=images,
-            labels=labels,
-            classes=classes,
-            training=training,
+            material=tasks.read(),
             runs={name: _read_run(DATA / "runs" / name) for name in params.variants},
             replicas=replicas,
+            comparisons=pd.read_parquet(DATA / "comparisons.parquet"),
             confusion=pd.read_parquet(DATA / "evaluation/confusion.parquet"),
             layers=pd.read_parquet(DATA / "evaluation/layers.parquet"),
             repository=_repository(),
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or error} is missing; `dvc repro report` makes it and the report") from None
-    if missing := sorted(set(params.variants) - set(replicas["variant"])):
-        raise UserError(f"{DATA / 'evaluation'} knows nothing of {', '.join(missing)}; run `dvc repro report`")
+    if missing := sorted(set(params.variants) - set(results.comparisons["variant"])):
+        raise UserError(f"{DATA / 'comparisons.parquet'} knows nothing of {', '.join(missing)}; run `dvc repro report`")
     return results
 
 
@@ -100,7 +89,7 @@ def _read_run(folder: Path) -> Run:
     history = pd.read_parquet(folder / "history.parquet")
     with safe_open(folder / "weights.safetensors", framework="numpy") as weights:
         first = record["replicas"][0]
-        prefix = f"{first['labels']}/{first['seed']}/"
+        prefix = f"{first['task']}/{first['seed']}/"
         shapes = {
             name.removeprefix(prefix): tuple(weights.get_slice(name).get_shape())
             for name in sorted(weights.keys())

@@ -19,7 +19,9 @@ ROOM = Path(__file__).parent
 
 
 def render(template: str, depth: int, **context: Any) -> str:
-    """A page that lies `depth` folders below the root of the site.
+    """A page that lies `depth` folders below the root of the site, from a template of this room.
+
+    A template that lies in another folder of `stages/` is named with its path from there.
 
     Pages extend `base.html`, which wants a `title`, shows the banner of the data if given `card`
     (`data/card.json`), and marks the entry of the navigation that `page` names.
@@ -55,7 +57,7 @@ def publish(site: Mapping[str, str | bytes], folder: Path, owned: Iterable[str])
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(ROOM / "templates"),
+        loader=FileSystemLoader([ROOM / "templates", ROOM.parent]),
         autoescape=lambda name: name is not None and name.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stages.config import BASELINE
-from stages.reporting.comparison import METRICS, Comparison, Estimate
-from stages.reporting.results import LABEL_SETS, Results
+from stages.config import BASELINE, Task
+from stages.metrics import METRICS
+from stages.reporting.comparison import Comparison, Estimate
+from stages.reporting.results import Results
 
 MEMORY = ("train_accuracy", "accuracy_on_wrong_given", "accuracy_on_wrong_true")
 
@@ -32,7 +33,7 @@ class Cell:
 @dataclass(frozen=True)
 class Table:
     name: str
-    """Of its CSV file."""
+    """The name of its CSV file."""
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
@@ -55,39 +56,35 @@ class Table:
         return self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
-def headline(comparison: Comparison, confidence: float) -> Table:
-    """Every variant on every label set: test accuracy, and its difference to the reference."""
+def headline(comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
+    """Every variant on every task: test accuracy, and its difference to the reference."""
+    noisy = noisy_ones(tasks)
     rows = []
     for variant in comparison.variants:
         row = [variant_cell(variant)]
-        for labels in LABEL_SETS:
-            estimate = comparison[variant, labels, "test_accuracy"]
-            row += [mean_cell(estimate), difference_cell(estimate)]
+        for task in tasks:
+            estimate = comparison[variant, task, "test_accuracy"]
+            row += [mean_cell(estimate, interval=False, marked=False), difference_cell(estimate)]
         row += [
-            mean_cell(
-                comparison[variant, labels, "accuracy_on_wrong_given"], False, comparison.unfinished[variant, labels]
-            )
-            for labels in ("partly_random", "random")
+            mean_cell(comparison[variant, task, "accuracy_on_wrong_given"], interval=False, marked=True)
+            for task in noisy
         ]
-        row.append(number_cell(comparison.replicas[variant, "clean"], 0))
-        for kind, counts in (("diverged", comparison.diverged), ("unfinished", comparison.unfinished)):
-            row.append(count_cell(sum(counts[variant, labels] for labels in LABEL_SETS), kind))
+        own = [comparison[variant, task, "test_accuracy"] for task in tasks]
+        row.append(number_cell(own[0].replicas, 0))
+        row.append(count_cell(sum(estimate.diverged for estimate in own), "diverged"))
+        row.append(count_cell(sum(estimate.unfinished for estimate in own), "unfinished"))
         rows.append(row)
     data = comparison.frame(["test_accuracy", "accuracy_on_wrong_given"])
-    data["replicas"] = [comparison.replicas[key] for key in zip(data["variant"], data["labels"], strict=True)]
-    data["diverged"] = [comparison.diverged[key] for key in zip(data["variant"], data["labels"], strict=True)]
-    data["unfinished"] = [comparison.unfinished[key] for key in zip(data["variant"], data["labels"], strict=True)]
     return Table(
         "headline",
         f"Test accuracy in per cent, mean over seeds, and the difference to {BASELINE} in points, seed by seed, with "
         f"its {percent(confidence)} interval. Wrong labels learnt: per cent of the wrongly labelled training images "
-        "for which the network gives the wrong label. n: seeds per label set. Diverged, unfinished: replicas, of all "
-        "label sets.",
+        "for which the network gives the wrong label. n: seeds per task. Diverged, unfinished: replicas, of all "
+        "tasks.",
         [
             "Variant",
-            *["Accuracy", "Difference"] * len(LABEL_SETS),
-            "Partly random",
-            "Random",
+            *["Accuracy", "Difference"] * len(tasks),
+            *(task.heading.removesuffix(" labels") for task in noisy.values()),
             "n",
             "Diverged",
             "Unfinished",
@@ -96,35 +93,32 @@ def headline(comparison: Comparison, confidence: float) -> Table:
         data,
         [
             ("", 1),
-            *((title.capitalize(), 2) for title in LABEL_SETS.values()),
-            ("Wrong labels learnt", 2),
+            *((task.heading, 2) for task in tasks.values()),
+            *[("Wrong labels learnt", len(noisy))] * bool(noisy),
             ("Replicas", 3),
         ],
     )
 
 
 def runs(results: Results) -> str:
-    """CSV with a row for each variant, label set and seed, and every metric as `evaluate` has it, to the last digit."""
+    """CSV with a row for each variant, task and seed, and every metric as `evaluate` has it, to the last digit."""
     replicas = results.replicas.assign(
         variant=pd.Categorical(results.replicas["variant"], list(results.params.variants)),
-        labels=pd.Categorical(results.replicas["labels"], list(LABEL_SETS)),
+        task=pd.Categorical(results.replicas["task"], list(results.params.tasks)),
     )
-    known = replicas.dropna(subset="variant").sort_values(["variant", "labels", "seed"])
+    known = replicas.dropna(subset="variant").sort_values(["variant", "task", "seed"])
     return known.to_csv(index=False, lineterminator="\n")
 
 
-def memorization(comparison: Comparison, confidence: float) -> Table:
+def memorization(comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
     """What networks remember of the wrong labels they were trained on."""
-    noisy = [labels for labels in LABEL_SETS if labels != "clean"]
+    noisy = noisy_ones(tasks)
     rows = []
     for variant in comparison.variants:
         row = [variant_cell(variant)]
-        for labels in noisy:
-            row += [
-                mean_cell(comparison[variant, labels, key], True, comparison.unfinished[variant, labels])
-                for key in MEMORY
-            ]
-            row.append(epochs_cell(comparison[variant, labels, "epochs_to_fit"], comparison.replicas[variant, labels]))
+        for task in noisy:
+            row += [mean_cell(comparison[variant, task, key], interval=True, marked=True) for key in MEMORY]
+            row.append(epochs_cell(comparison[variant, task, "epochs_to_fit"]))
         rows.append(row)
     data = comparison.frame([*MEMORY, "epochs_to_fit"])
     return Table(
@@ -135,23 +129,23 @@ def memorization(comparison: Comparison, confidence: float) -> Table:
         "training label is met, for the replicas that get there. “…”: unfinished, some replicas were still learning.",
         ["Variant", *["Training accuracy", "Learnt", "Seen through", "Epochs to fit"] * len(noisy)],
         rows,
-        data[data["labels"].isin(noisy)],
-        [("", 1), *((LABEL_SETS[labels].capitalize(), len(MEMORY) + 1) for labels in noisy)],
+        data[data["task"].isin(noisy)],
+        [("", 1), *((task.heading, len(MEMORY) + 1) for task in noisy.values())],
         stacked=True,
     )
 
 
-def metrics(variant: str, comparison: Comparison, confidence: float) -> Table:
+def metrics(variant: str, comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
     """Every metric of one variant."""
     rows = []
     for key, metric in METRICS.items():
-        row = [Cell(metric.heading, link=f"methods.html#{key}")]
-        for labels in LABEL_SETS:
-            estimate = comparison[variant, labels, key]
+        row = [Cell(metric.heading, link=f"methods.html#metric-{key}")]
+        for task in tasks:
+            estimate = comparison[variant, task, key]
             if key == "epochs_to_fit":
-                row.append(epochs_cell(estimate, comparison.replicas[variant, labels]))
+                row.append(epochs_cell(estimate))
             else:
-                row.append(mean_cell(estimate, interval=True))
+                row.append(mean_cell(estimate, interval=True, marked=False))
             if variant != BASELINE:
                 row.append(difference_cell(estimate))
         rows.append(row)
@@ -160,10 +154,10 @@ def metrics(variant: str, comparison: Comparison, confidence: float) -> Table:
         f"{variant}-metrics",
         f"Means over seeds with their {percent(confidence)} intervals"
         + (f", and differences to {BASELINE}, seed by seed, with theirs." if differs else "."),
-        ["Metric", *(["Mean", "Difference"] if differs else ["Mean"]) * len(LABEL_SETS)],
+        ["Metric", *(["Mean", "Difference"] if differs else ["Mean"]) * len(tasks)],
         rows,
         comparison.frame(METRICS).query("variant == @variant"),
-        [("", 1), *((title.capitalize(), 2 if differs else 1) for title in LABEL_SETS.values())],
+        [("", 1), *((task.heading, 2 if differs else 1) for task in tasks.values())],
         sortable=False,
         stacked=True,
     )
@@ -171,33 +165,33 @@ def metrics(variant: str, comparison: Comparison, confidence: float) -> Table:
 
 def layers(variant: str, results: Results) -> Table:
     """Norms of each layer before and after training, and the reference's."""
-    measured = ["initial_norm", "norm", "near_zero"]
+    tasks, measured = results.params.tasks, ["initial_norm", "norm", "near_zero"]
     means: dict[Any, dict[Any, float]] = (
-        results.layers.groupby(["variant", "labels", "layer"])[measured].mean().to_dict("index")
+        results.layers.groupby(["variant", "task", "layer"])[measured].mean().to_dict("index")
     )
     names = dict.fromkeys(results.layers.loc[results.layers["variant"] == variant, "layer"])
     differs = variant != BASELINE
     rows, data = [], []
     for layer in names:
         row = [Cell(layer, code=True)]
-        for labels in LABEL_SETS:
-            own = means[variant, labels, layer]
+        for task in tasks:
+            own = means[variant, task, layer]
             # A method may add layers that the reference lacks.
-            reference = means.get((BASELINE, labels, layer), {}).get("norm", np.nan)
+            reference = means.get((BASELINE, task, layer), {}).get("norm", np.nan)
             row += [number_cell(own["initial_norm"], 2), number_cell(own["norm"], 2)]
             row += [number_cell(reference, 2)] * differs
             row.append(number_cell(100 * own["near_zero"], 1))
-            data.append({"layer": layer, "labels": labels, **own, f"norm_of_{BASELINE}": reference})
+            data.append({"layer": layer, "task": task, **own, f"norm_of_{BASELINE}": reference})
         rows.append(row)
     columns = ["Before", "After", *[f"After, {BASELINE}"] * differs, "Near zero (%)"]
     return Table(
         f"{variant}-layers",
         "Square root of the sum of squares over a layer's parameters, mean over seeds, before and after training; and "
         f"the share of its parameters smaller than {results.params.evaluation.near_zero:g} in magnitude after it.",
-        ["Layer", *columns * len(LABEL_SETS)],
+        ["Layer", *columns * len(tasks)],
         rows,
         pd.DataFrame(data),
-        [("", 1), *((title.capitalize(), len(columns)) for title in LABEL_SETS.values())],
+        [("", 1), *((task.heading, len(columns)) for task in tasks.values())],
         sortable=False,
     )
 
@@ -226,12 +220,12 @@ def parameters(variant: str, results: Results) -> Table:
 
 
 def class_counts(results: Results) -> Table:
-    """Images per class in the pool, by label set, and in the test set."""
-    card = results.card
+    """Images per class in the pool, by task, and in the test set."""
+    card, noisy = results.card, noisy_ones(results.params.tasks)
     counts = {
         "Test set": card["counts"]["test"],
         "Pool, true labels": card["counts"]["pool"],
-        **{f"Pool, {LABEL_SETS[name]}": card["label_sets"][name]["counts"] for name in LABEL_SETS if name != "clean"},
+        **{f"Pool, {task.title}": card["tasks"][name]["counts"] for name, task in noisy.items()},
     }
     rows = [[Cell(name), *(number_cell(column[name], 0) for column in counts.values())] for name in results.classes]
     rows.append([Cell("All"), *(number_cell(sum(column.values()), 0) for column in counts.values())])
@@ -239,36 +233,43 @@ def class_counts(results: Results) -> Table:
     return Table("classes", "Images per class.", ["Class", *counts], rows, data, sortable=False)
 
 
-def label_sets(results: Results) -> Table:
-    """Where the labels of each set come from, and how many are wrong."""
-    sets = results.card["label_sets"]
+def tasks(results: Results) -> Table:
+    """Where the labels of each task come from, how many are wrong, and from how many images it is learnt."""
+    card, named = results.card["tasks"], results.params.tasks
     rows = [
         [
-            Cell(title.capitalize()),
-            Cell(sets[name]["origin"]),
-            number_cell(100 * sets[name]["nominal_rate"], 1),
-            number_cell(100 * sets[name]["wrong_share"], 1),
+            Cell(task.heading),
+            Cell(card[name]["origin"]),
+            number_cell(100 * card[name]["rate"], 1),
+            number_cell(100 * card[name]["wrong_share"], 1),
+            number_cell(task.train, 0),
         ]
-        for name, title in LABEL_SETS.items()
+        for name, task in named.items()
     ]
     data = pd.DataFrame(
-        {"labels": name, **{key: sets[name][key] for key in ("origin", "nominal_rate", "wrong_share")}}
-        for name in LABEL_SETS
+        {"task": name, **{key: card[name][key] for key in ("origin", "rate", "wrong_share")}, "train": task.train}
+        for name, task in named.items()
     )
-    columns = ["Label set", "Origin", "Drawn anew (%)", "Wrong, measured (%)"]
-    return Table("label-sets", "The label sets, which share their images.", columns, rows, data, sortable=False)
+    columns = ["Task", "Labels", "Noise (%)", "Wrong, measured (%)", "Training images"]
+    return Table("tasks", "The tasks, which share their images.", columns, rows, data, sortable=False)
+
+
+def noisy_ones(tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """The tasks some of whose labels are wrong."""
+    return {name: task for name, task in tasks.items() if task.noise}
 
 
 def variant_cell(variant: str) -> Cell:
     return Cell(variant, sort=variant, link=f"variants/{variant}.html", code=True)
 
 
-def mean_cell(estimate: Estimate, interval: bool = False, unfinished: int = 0) -> Cell:
+def mean_cell(estimate: Estimate, interval: bool, marked: bool) -> Cell:
+    """The mean, if asked for with its interval, and marked if a replica was still learning."""
     mean, decimals = estimate.value, estimate.metric.decimals
     if not mean.n:
         return Cell("–")
     detail = span(mean.low, mean.high, decimals) if interval else ""
-    return Cell(number(mean.mean, decimals), detail, mean.mean, "unfinished" if unfinished else "")
+    return Cell(number(mean.mean, decimals), detail, mean.mean, "unfinished" if marked and estimate.unfinished else "")
 
 
 def difference_cell(estimate: Estimate) -> Cell:
@@ -283,11 +284,11 @@ def difference_cell(estimate: Estimate) -> Cell:
     )
 
 
-def epochs_cell(estimate: Estimate, replicas: int) -> Cell:
+def epochs_cell(estimate: Estimate) -> Cell:
     fitted = estimate.value
     if not fitted.n:
-        return Cell("never", f"0 of {replicas}")
-    return Cell(number(fitted.mean, 0), f"{fitted.n} of {replicas}", fitted.mean)
+        return Cell("never", f"0 of {estimate.replicas}")
+    return Cell(number(fitted.mean, 0), f"{fitted.n} of {estimate.replicas}", fitted.mean)
 
 
 def count_cell(count: int, kind: str) -> Cell:

@@ -167,7 +167,7 @@ def summary(timings: Timings) -> list[str]:
     alone, together = (number(timings.share(BASELINE, replicas).median, 0) for replicas in (1, stack))
     ratios = {variant: timings.ratio("epoch", variant, 1).median for variant in timings.variants if variant != BASELINE}
     sentences = [
-        f"The seed notebook’s epoch takes {' and '.join(loaders)} as the same work here.",
+        f"The course notebook’s epoch takes {' and '.join(loaders)} as the same work here.",
         f"The whole replay of its {replay.extra['experiments']} experiments takes "
         f"{number(replay.time.median / 1000, 0)} seconds from the start of the process; with data loaders and "
         f"{replay.extra['workers']} worker processes it would take {times(timings.notebook_to_replay)} as long.",
@@ -230,7 +230,7 @@ def notebook_figure(timings: Timings) -> Figure:
     chart = dots(tuple(data["row"]), (panel,), "Times as long as one replica here", left=200, mark=1, log=True)
     return Figure(
         "notebook",
-        "The seed notebook’s loop and this one",
+        "The course notebook’s loop and this one",
         f"Time per epoch and replica over that of one replica here, on a logarithmic axis. {DRAWN}",
         data=data,
         chart=chart,
@@ -344,7 +344,7 @@ def time_table(timings: Timings) -> Table:
 
 
 def replay_table(timings: Timings) -> Table:
-    """The whole replay of the seed notebook, here and there."""
+    """The whole replay of the course notebook, here and there."""
     extra = timings.replay.extra
     timed = {
         "Here, the whole process": timings.replay.time.median / 1000,

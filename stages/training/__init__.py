@@ -1,0 +1,1 @@
+"""How networks are trained: the loop, its steps, and many replicas at once."""

@@ -1,14 +1,18 @@
-"""Finished stacks on disk, from which a run that was interrupted goes on: each is whole, with a checksum, or not there.
+"""Finished work on disk, from which a run that was interrupted goes on: each file is whole, with a checksum, or absent.
 
 A rename survives a killed process. After a power cut, or on a bad disk, a file may be empty or have a bit turned.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -32,6 +36,7 @@ def kept(path: Path) -> dict[str, Tensor] | None:
         content = path.read_bytes()
         checksum, payload = content[:CHECKSUM], content[CHECKSUM:]
         if sha256(payload).digest() == checksum:
+            path.touch()  # what is in use is not old
             return _read(payload)
         path.unlink()
     elif path.is_dir():
@@ -40,6 +45,21 @@ def kept(path: Path) -> dict[str, Tensor] | None:
         return None
     print(f"{path} was damaged and is deleted; what it held is trained again", flush=True)
     return None
+
+
+def address(inputs: Any, *arrays: np.ndarray) -> str:
+    """A name for work that depends on these inputs alone, given as JSON and as arrays."""
+    digest = sha256(json.dumps(inputs, sort_keys=True).encode())
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def forget(folder: Path, days: float = 30) -> None:
+    """Delete the files below a folder that have not been used for so long."""
+    for path in folder.rglob("*"):
+        if path.is_file() and time.time() - path.stat().st_mtime > days * 86400:
+            path.unlink(missing_ok=True)
 
 
 def _read(payload: bytes) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""The training loop. There is one, for every method, device and number of replicas."""
+"""The training loop. There is one, for every method, network, device and number of replicas."""
 
 from __future__ import annotations
 
@@ -11,161 +11,161 @@ from torch import Tensor
 
 from stages.config import Training
 from stages.errors import UserError
-from stages.models import NETWORKS, Network
+from stages.history import History, measured_epochs
+from stages.networks import NETWORKS
+from stages.networks.network import Network, copy_replicas
 from stages.regularizers import Regularizer
-from stages.training import optimizers
+from stages.regularizers.base import ORDER, Group, Step, Work
+from stages.streams import Streams
 from stages.training.examples import Examples
-from stages.training.history import History
-from stages.training.streams import Streams
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": optimizers.SGD,
-    "adam": optimizers.Adam,
-    "adamw": optimizers.AdamW,
-}
+from stages.training.steps import OPTIMIZERS, Optimizer
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The outcome for a stack: the network with its final weights, and what was measured on the way."""
+    """The outcome for a stack: the network with the weights to save, and what was measured on the way."""
 
     network: Network
     history: History
     initial_norms: dict[str, Tensor]
-    """By layer: the norm (R,) of its initial weights and biases."""
+    """By layer: the norm (R,) of its initial parameters."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """How one replica is trained. Those of a stack share all but the seed, what their methods let differ, the learning
+    rate and the momentum."""
+
+    settings: Training
+    methods: tuple[Regularizer, ...]
+    seed: int
 
 
 def train(
-    settings: Training,
-    regularizers: Sequence[Regularizer],
+    jobs: Sequence[Job],
     training: Examples,
     validation: Examples,
     classes: int,
-    seeds: Sequence[int],
     on_epoch: Callable[[], None] = lambda: None,
 ) -> Trained:
-    """Train a stack of replicas, one per seed, and measure them after every epoch.
+    """Train a stack of replicas, one for each job, and measure them on the schedule of `measured_epochs`.
 
-    A replica whose training loss is no longer finite is stopped and marked as diverged; it keeps the weights of its
-    last epoch with a finite loss. ``on_epoch`` is called before every epoch and may raise to interrupt.
+    A replica whose training loss is no longer finite is stopped and marked as diverged. What is saved of a replica is
+    its state when it was last measured with a finite loss, or when a method such as early stopping last wanted it.
+    ``on_epoch`` is called before every epoch and may raise to interrupt.
     Raises ``UserError`` if batch normalization would meet a batch of one image.
     """
-    device = training.images.device
-    streams = Streams(seeds, device)
-    regularizers = [r.model_copy(deep=True) for r in regularizers]
-    network = NETWORKS[settings.network].stack(len(seeds), tuple(training.images.shape[2:]), classes, device)
-    for regularizer in regularizers:
-        regularizer.build(network)
+    device, settings = training.images.device, jobs[0].settings
+    streams = Streams([job.seed for job in jobs], device)
+    network, works = build(jobs, tuple(training.images.shape[2:]), classes, device)
     network.draw(streams)
-    parameters = list(network.parameters())
-    optimizer = make_optimizer(settings, regularizers, parameters)
+    optimizer = make_optimizer(jobs, works, list(network.parameters()))
     targets = F.one_hot(training.labels, classes).float()
 
-    images = training.labels.shape[1]
-    if network.batch_norms and 1 in (images % settings.batch_size, settings.batch_size):
+    images, size = training.labels.shape[1], settings.batch_size
+    if network.normalizes_batches and 1 in (images % size, size):
         raise UserError(
-            f"params.yaml: training.batch_size: found {settings.batch_size}, which makes a batch of one of the "
-            f"{images} training images; batch normalization needs two or more, so choose another size"
+            f"params.yaml: training.batch_size: found {size}, which makes a batch of one of the {images} training "
+            "images; batch normalization needs two or more, so choose another size"
         )
-    batches = -(-images // settings.batch_size)
-    # With one batch, and nothing random in it, the outputs that measure epoch e are also those that step to e + 1.
-    measuring_pass_trains = (
-        batches == 1 and network.trains_as_it_predicts and not any(r.changes_inputs for r in regularizers)
-    )
-    history = History(len(seeds), settings.epochs, device)
+    total = settings.epochs * -(-images // size)
+    epochs = measured_epochs(settings.epochs, any(work.every_epoch for work in works))
+    history = History(len(jobs), epochs, device)
     initial_norms = network.layer_norms()
-    weights = network.state_dict()
-    kept = {name: value.clone() for name, value in weights.items()}
+    saved = {name: value.clone() for name, value in network.state_dict().items()}
 
     for epoch in range(settings.epochs + 1):
         on_epoch()
-        with torch.set_grad_enabled(measuring_pass_trains):
-            outputs = network(training.images)
-        measure(history, network, outputs.detach(), training.labels, validation)
-        if history.active.all():
-            torch._foreach_copy_(list(kept.values()), list(weights.values()))
-        else:
-            network.copy_replicas(weights, kept, history.active)
-        for regularizer in regularizers:
-            stop = regularizer.stop(network, history)
-            if stop is not None:
-                history.active = history.active & ~stop
+        if epoch == epochs[history.row + 1]:
+            state = measure(history, network, works, training, validation)
+            kept = [kept for work in works if (kept := work.keep(history)) is not None]
+            copy_replicas(state, saved, torch.stack([history.active, *kept]).all(0))
+            for work in works:
+                stop = work.stop(history)
+                if stop is not None:
+                    history.active = history.active & ~stop
         if epoch == settings.epochs or not history.active.any():
             break
-        if measuring_pass_trains:
-            x, y = augment(training.images, targets, regularizers, streams)
-            if x is not training.images:
-                raise TypeError("a regularizer whose batch() changes the images must say changes_inputs = True")
-            step(optimizer, outputs, y, regularizers, parameters)
-            continue
-        for x, y in shuffled_batches(training.images, targets, batches, settings.batch_size, streams):
-            x, y = augment(x, y, regularizers, streams)
-            step(optimizer, network(x, streams), y, regularizers, parameters)
+        for x, y, index in batches(training.images, targets, size, streams):
+            step = Step(x, y, index, optimizer.steps, total, network, streams)
+            take(step, works, optimizer)
 
-    network.load_state_dict(kept)
-    for regularizer in regularizers:
-        regularizer.finish(network)
+    network.load_state_dict(saved)
     return Trained(network, history, initial_norms)
 
 
-def make_optimizer(
-    settings: Training, regularizers: Sequence[Regularizer], parameters: list[torch.nn.Parameter]
-) -> torch.optim.Optimizer:
-    """The optimizer as the settings and regularizers want it. All of torch's work elementwise: replicas stay apart.
-
-    Its fused kernels would round the ends of a tensor otherwise than the rest, so that a replica's last bits depend on
-    its neighbours in the stack.
-    """
-    options = {"lr": settings.lr, "weight_decay": 0.0, "foreach": True}
-    if settings.optimizer == "sgd":
-        options["momentum"] = settings.momentum
-    for regularizer in regularizers:
-        options = regularizer.optimizer(options)
-    return OPTIMIZERS[settings.optimizer](parameters, **options)
+def build(
+    jobs: Sequence[Job], image_shape: tuple[int, ...], classes: int, device: torch.device
+) -> tuple[Network, list[Work]]:
+    """The network of a stack for images (C, H, W), its weights not yet drawn, and the methods at work on it, in the
+    order in which they act."""
+    network = NETWORKS[jobs[0].settings.network].stack(len(jobs), image_shape, classes, device)
+    works = [specs[0].work(specs, device) for specs in zip(*(job.methods for job in jobs), strict=True)]
+    works.sort(key=lambda work: (ORDER.index(work.specs[0].acts_on), work.specs[0].key))
+    for work in works:
+        work.build(network)
+    return network, works
 
 
-def shuffled_batches(
-    images: Tensor, targets: Tensor, batches: int, batch_size: int, streams: Streams
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The training examples in batches, in an order drawn anew in every epoch."""
-    if batches == 1:
-        yield images, targets
+def make_optimizer(jobs: Sequence[Job], works: Sequence[Work], parameters: list[Tensor]) -> Optimizer:
+    """The optimizer of the settings, for groups of parameters as the methods want them."""
+    device = parameters[0].device
+    lr = torch.tensor([job.settings.lr for job in jobs], dtype=torch.double, device=device)
+    momentum = torch.tensor([job.settings.momentum for job in jobs], device=device)
+    groups = [Group(parameters, lr, torch.zeros_like(momentum), momentum)]
+    for work in works:
+        groups = work.groups(groups)
+    return OPTIMIZERS[jobs[0].settings.optimizer](groups)
+
+
+def batches(images: Tensor, targets: Tensor, size: int, streams: Streams) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The training images, their targets and indices in batches, in an order drawn anew in every epoch."""
+    replicas, n = images.shape[:2]
+    if size >= n:
+        yield images, targets, torch.arange(n, device=images.device).expand(replicas, n)
         return
-    order = streams.permutation("batch_order", images.shape[1])
-    replicas = torch.arange(len(images), device=images.device)[:, None]
-    for chosen in order.split(batch_size, dim=1):
-        yield images[replicas, chosen], targets[replicas, chosen]
+    stack = torch.arange(replicas, device=images.device)[:, None]
+    for index in streams.permutation("batch_order", n).split(size, dim=1):
+        yield images[stack, index], targets[stack, index], index
 
 
-def augment(x: Tensor, y: Tensor, regularizers: Sequence[Regularizer], streams: Streams) -> tuple[Tensor, Tensor]:
-    for regularizer in regularizers:
-        x, y = regularizer.batch(x, y, streams)
-    return x, y
+def take(step: Step, works: Sequence[Work], optimizer: Optimizer) -> None:
+    """One step on the mean cross-entropy of target probabilities, with what the methods make of it."""
+    factor = 1.0
+    for work in works:
+        work.batch(step)
+        factor *= work.schedule(step.t, step.total)
 
+    def backward() -> None:
+        step.logits = step.network(step.x)
+        loss = -(step.y * step.logits.log_softmax(-1)).sum(-1).mean(-1)
+        for work in works:
+            loss = work.loss(step, loss)
+        optimizer.zero_grad()
+        # The sum over replicas gives each replica the gradient of its own loss.
+        loss.sum().backward()
 
-def step(
-    optimizer: torch.optim.Optimizer,
-    outputs: Tensor,
-    targets: Tensor,
-    regularizers: Sequence[Regularizer],
-    parameters: list[torch.nn.Parameter],
-) -> None:
-    """One step on the mean cross-entropy plus penalties, from logits and target probabilities (R, N, classes)."""
-    # The sum over replicas gives each replica the gradient of its own mean loss.
-    loss = -(targets * outputs.log_softmax(-1)).sum(-1).mean(-1).sum()
-    for regularizer in regularizers:
-        penalty = regularizer.penalty(parameters)
-        if penalty is not None:
-            loss = loss + penalty.sum()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+    backward()
+    for work in works:
+        work.gradients(step, backward)
+    optimizer.step(factor)
+    for work in works:
+        work.updated(step)
 
 
 @torch.no_grad()
-def measure(history: History, network: Network, outputs: Tensor, labels: Tensor, validation: Examples) -> None:
-    """Record losses, accuracies and norms; ``outputs`` are the logits of the training images, without noise."""
-    train_loss, train_accuracy = loss_and_accuracy(outputs, labels)
+def measure(
+    history: History, network: Network, works: Sequence[Work], training: Examples, validation: Examples
+) -> dict[str, Tensor]:
+    """Record losses, accuracies and norms, without noise; the state that was measured: the network's own, or the one
+    that a method such as an average of weights puts in its place."""
+    own = network.state_dict()
+    wanted = [state for work in works if (state := work.weights(network)) is not None]
+    before = {name: value.clone() for name, value in own.items()} if wanted else {}
+    if wanted:
+        network.load_state_dict(wanted[-1])
+    network.eval()
+    train_loss, train_accuracy = loss_and_accuracy(network(training.images), training.labels)
     val_loss, val_accuracy = loss_and_accuracy(network(validation.images), validation.labels)
     history.record(
         train_loss=train_loss,
@@ -174,6 +174,11 @@ def measure(history: History, network: Network, outputs: Tensor, labels: Tensor,
         val_accuracy=val_accuracy,
         param_norm=network.norm(),
     )
+    network.train()
+    if not wanted:
+        return own
+    network.load_state_dict(before)
+    return wanted[-1]
 
 
 def loss_and_accuracy(outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

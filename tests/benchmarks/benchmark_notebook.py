@@ -1,4 +1,4 @@
-"""The yardstick: an epoch as the seed notebook does it, which decodes an image again whenever it is used."""
+"""The yardstick: an epoch as the course notebook does it, which decodes an image again whenever it is used."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch.utils.data import Subset
 
 from stages import config
 from stages.config import Training
-from stages.models import NETWORKS
+from stages.history import METRICS
+from stages.networks import NETWORKS
 from stages.regularizers import Regularizer
+from stages.streams import Streams
 from stages.training.examples import Examples
-from stages.training.history import METRICS
-from stages.training.loop import train
-from stages.training.streams import Streams
+from stages.training.loop import Job, train
 from tests import notebook
 
 SETTINGS = config.load().training.model_copy(
@@ -62,7 +62,8 @@ def test_notebook_epoch(
     network = NETWORKS[SETTINGS.network].stack(1, (3, 32, 32), 3, device)
     network.draw(Streams([0], device))
     loop.model.load_state_dict({name: value[0] for name, value in network.state_dict().items()})
-    own = train(SETTINGS.model_copy(update={"epochs": 1}), (), *examples(1), 3, [0]).history.values[1, :, 0].tolist()
+    job = Job(SETTINGS.model_copy(update={"epochs": 1}), (), seed=0)
+    own = train([job], *examples(1), 3).history.values[1, :, 0].tolist()
     first = loop.epoch()
     assert dict(zip(METRICS, first, strict=True)) == pytest.approx(dict(zip(METRICS, own, strict=True)), rel=1e-3)
     benchmark(loop.epoch)

@@ -15,8 +15,8 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from stages.config import PARAMS
-from stages.datasets.afhq import ARCHIVES
 from stages.datasets.manifest import Entry, Manifest, write_manifest
+from stages.datasets.sources.afhq import ARCHIVES
 from tests import faces, notebook
 
 IMAGES = 600

@@ -9,17 +9,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pytest_benchmark.fixture import BenchmarkFixture
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages import config
 from stages.config import Training
-from stages.models import NETWORKS
+from stages.networks.layers import ALIGNED, Linear
+from stages.networks.network import Network
 from stages.regularizers import Regularizer
+from stages.regularizers.base import Step
+from stages.streams import Streams
 from stages.training.device import find_device
 from stages.training.examples import Examples
-from stages.training.loop import augment, make_optimizer, step
-from stages.training.streams import Streams
+from stages.training.loop import Job, build, make_optimizer, take
 
 PARAMS = config.load()
 CLASSES = 3
@@ -80,8 +82,8 @@ def test_products(
 ) -> None:
     """The matrix products of a training step, of the same shapes, with nothing between them."""
     training, _ = examples(replicas)
-    one_step, parameters = stepper(PARAMS.training.model_copy(update={"network": network}), (), training)
-    work = list(products(parameters, training.labels.shape[1]))
+    one_step, stack = stepper(PARAMS.training.model_copy(update={"network": network}), (), training)
+    work = list(products(stack, training.images))
     flops = sum(2 * left.numel() * right.shape[-1] for left, right, _ in work)
     with FlopCounterMode(display=False) as counted:
         one_step()
@@ -98,36 +100,48 @@ def test_products(
 
 
 def stepper(
-    settings: Training, regularizers: Sequence[Regularizer], training: Examples
-) -> tuple[Callable[[], None], list[nn.Parameter]]:
-    """A function that does one training step, and the parameters that it moves."""
+    settings: Training, methods: Sequence[Regularizer], training: Examples
+) -> tuple[Callable[[], None], Network]:
+    """A function that does one training step on all images, and the stack that it trains."""
     images, targets = training.images, F.one_hot(training.labels, CLASSES).float()
-    streams = Streams(range(len(images)), images.device)
-    network = NETWORKS[settings.network].stack(len(images), tuple(images.shape[2:]), CLASSES, images.device)
-    for regularizer in regularizers:
-        regularizer.build(network)
+    replicas, n = training.labels.shape
+    jobs = [Job(settings, tuple(methods), seed) for seed in range(replicas)]
+    network, works = build(jobs, tuple(images.shape[2:]), CLASSES, images.device)
+    streams = Streams(range(replicas), images.device)
     network.draw(streams)
-    parameters = list(network.parameters())
-    optimizer = make_optimizer(settings, regularizers, parameters)
+    optimizer = make_optimizer(jobs, works, list(network.parameters()))
+    index = torch.arange(n, device=images.device).expand(replicas, n)
 
     def one_step() -> None:
-        x, y = augment(images, targets, regularizers, streams)
-        step(optimizer, network(x, streams), y, regularizers, parameters)
+        t = optimizer.steps % settings.epochs  # of a training without end, what schedules see begins again
+        take(Step(images, targets, index, t, settings.epochs, network, streams), works, optimizer)
         finish(images.device)
 
-    return one_step, parameters
+    return one_step, network
 
 
-def products(parameters: list[nn.Parameter], images: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def products(network: Network, images: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """(left, right, out) of each product of a step: a layer's outputs, the gradient of its weights and, but for the
-    first layer, that of its inputs."""
-    for layer, weight in enumerate(parameter for parameter in parameters if parameter.dim() == 3):
-        replicas, outputs, inputs = weight.shape
-        shapes = [(images, inputs, outputs), (outputs, images, inputs), (images, outputs, inputs)]
-        for rows, inner, columns in shapes if layer else shapes[:2]:
-            left = torch.randn(replicas, rows, inner, device=weight.device)
-            right = torch.randn(replicas, inner, columns, device=weight.device)
-            yield left, right, torch.empty(replicas, rows, columns, device=weight.device)
+    first layer, that of its inputs. A convolution is the product with the patches around all places."""
+    sizes: list[int] = []
+    hooks = [
+        layer.register_forward_hook(lambda layer, x, y: sizes.append(y[0].numel() // layer.bias.shape[1]))
+        for layer in network.weighted
+    ]
+    with torch.no_grad():
+        network(images)
+    for hook in hooks:
+        hook.remove()
+    for number, (layer, places) in enumerate(zip(network.weighted, sizes, strict=True)):
+        replicas, outputs, inputs = layer.weight.flatten(2).shape
+        if isinstance(layer, Linear):  # with the zeros that see to a replica's bits
+            places += -places % ALIGNED
+            outputs += -outputs % ALIGNED if inputs % ALIGNED else 0
+        shapes = [(places, inputs, outputs), (outputs, places, inputs), (places, outputs, inputs)]
+        for rows, inner, columns in shapes if number else shapes[:2]:
+            left = torch.randn(replicas, rows, inner, device=images.device)
+            right = torch.randn(replicas, inner, columns, device=images.device)
+            yield left, right, torch.empty(replicas, rows, columns, device=images.device)
 
 
 def finish(device: torch.device) -> None:

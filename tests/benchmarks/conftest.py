@@ -19,13 +19,16 @@ from torchvision.datasets import ImageFolder
 
 from stages import config
 from stages.config import Training
+from stages.history import measured_epochs
 from stages.regularizers import Regularizer
 from stages.training.device import device_name, find_device
 from stages.training.examples import Examples, select
-from stages.training.loop import train
+from stages.training.loop import Job, train
 
 CLASSES = ("cat", "dog", "wild")
 TRAIN, VAL, SIZE = 100, 300, 32
+MEASURED = max(n for n in range(1, 100) if measured_epochs(n) == measured_epochs(n, every=True))
+"""The most epochs of a training that is measured after each of them."""
 
 Splits = tuple[np.ndarray, np.ndarray]
 """Indices of the training and of the validation images, in the order of ``ImageFolder``."""
@@ -80,15 +83,17 @@ def epochs(
 
     The training sits in a greenlet and gives way whenever it calls ``on_epoch``, so that what is timed is the
     benchmark's own loop. When a training ends the next begins: its set-up falls into one call of many, which the
-    median leaves out.
+    median leaves out. It has as many epochs as are each measured, whatever the method.
     """
 
-    def start(settings: Training, regularizers: Sequence[Regularizer], replicas: int) -> Callable[[], None]:
+    def start(settings: Training, methods: Sequence[Regularizer], replicas: int) -> Callable[[], None]:
         pause = getcurrent().switch
+        measured = settings.model_copy(update={"epochs": MEASURED})
+        jobs = [Job(measured, tuple(methods), seed) for seed in range(replicas)]
 
         def begin() -> greenlet:
             run = greenlet(train)
-            run.switch(settings, regularizers, *examples(replicas), len(CLASSES), range(replicas), pause)
+            run.switch(jobs, *examples(replicas), len(CLASSES), pause)
             return run
 
         run = begin()

@@ -15,9 +15,9 @@ PAGES = (
     "claims",
     "data",
     "methods",
-    "seeds/index",
-    "seeds/replay",
-    "seeds/toy_dropout",
+    "documents/index",
+    "documents/replay",
+    "documents/toy_dropout",
     "variants/none",
     "variants/l1",
 )
@@ -147,7 +147,7 @@ def test_pointer_shows_the_values_of_an_epoch(browser: Browser, reports: Path) -
 
 
 def test_the_slider_is_reached_by_keyboard_and_moves_the_predictions(browser: Browser, reports: Path) -> None:
-    with opened(browser, reports, "seeds/toy_dropout", viewport={"width": 1280, "height": 900}) as page:
+    with opened(browser, reports, "documents/toy_dropout", viewport={"width": 1280, "height": 900}) as page:
         slider = page.get_by_role("slider", name="Step")
         assert slider.count() == 1
         for _ in range(100):
@@ -177,7 +177,7 @@ def test_the_code_of_a_method_opens_by_keyboard_and_scrolls_within_its_block(
         assert not code.is_visible()
         details.locator("summary").press("Enter")
         assert code.is_visible()
-        assert "class L1(Regularizer):" in code.inner_text()
+        assert "class L1(Penalty):" in code.inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") == width
         bounds = code.bounding_box()
         assert bounds is not None

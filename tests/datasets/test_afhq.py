@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages import download, prepare
-from stages.datasets import afhq
-from stages.datasets.arrays import read_pool, read_splits
+from stages import download, prepare, tasks
+from stages.datasets.sources import afhq
 from stages.datasets.test_set import read_test
 
 COUNTS = {"train": {"cat": 12, "dog": 10, "wild": 9}, "val": {"cat": 3, "dog": 3, "wild": 3}}
@@ -59,6 +58,7 @@ def wrong(photos):
 def mirror(photos, wrong, tmp_path, monkeypatch, pauses):
     """A folder of the three archives as they should be; `pack` packs one of them anew."""
     monkeypatch.setattr(afhq, "COUNTS", COUNTS)
+    monkeypatch.setattr(afhq, "URLS", dict.fromkeys(afhq.ARCHIVES, "http://127.0.0.1:9/none"))
     folder = tmp_path / "mirror"
     folder.mkdir()
     monkeypatch.setenv("REGBENCH_MIRROR", str(folder))
@@ -87,7 +87,6 @@ def run(project, mirror):
     return project(
         {
             "data.source": "afhq",
-            "data.afhq": dict.fromkeys(("clean", "partly_random", "random"), "http://127.0.0.1:9/none"),
             "splits": {"seeds": 2, "train": 6, "val": 9},
         }
     )
@@ -104,16 +103,16 @@ def _fails(main, capsys, *said):
 
 def _check_pool(photos, wrong):
     """Every image stands once in the pool with its labels; returns the card."""
-    pool = read_pool()
+    pool = tasks.read()
     assert pool.classes == CLASSES
     assert pool.images.shape == (31, 32, 32, 3)
     position = {image.tobytes(): n for n, image in enumerate(pool.images)}
     for (part, file), (label, content) in photos.items():
         if part == "train":
             n = position[_decode(content).tobytes()]
-            assert CLASSES[pool.labels["clean"][n]] == label
-            assert CLASSES[pool.labels["partly_random"][n]] == wrong["afhq_10_32x32"][file]
-            assert CLASSES[pool.labels["random"][n]] == wrong["afhq_random_32x32"][file]
+            assert CLASSES[pool.tasks["clean"].labels[n]] == label
+            assert CLASSES[pool.tasks["partly_random"].labels[n]] == wrong["afhq_10_32x32"][file]
+            assert CLASSES[pool.tasks["random"].labels[n]] == wrong["afhq_random_32x32"][file]
     return json.loads(prepare.CARD.read_text())
 
 
@@ -123,13 +122,14 @@ def test_end_to_end(run, photos, wrong):
     card = _check_pool(photos, wrong)
     assert card["counts"] == {"pool": COUNTS["train"], "test": COUNTS["val"]}
     assert card["title"] == "Images from a mirror, not verified to be Animal Faces (AFHQ)"
-    assert card["label_sets"]["clean"]["wrong_share"] == 0
-    assert card["label_sets"]["partly_random"]["wrong_share"] == 11 / 31
-    assert "31 by file content" in card["label_sets"]["random"]["origin"]
+    assert card["tasks"]["clean"]["wrong_share"] == 0
+    assert card["tasks"]["partly_random"]["wrong_share"] == 11 / 31
+    assert "31 by file content" in card["tasks"]["random"]["origin"]
     test = read_test()
     val = {(_decode(content).tobytes(), label) for (part, _), (label, content) in photos.items() if part == "val"}
     assert {(i.tobytes(), CLASSES[n]) for i, n in zip(test.images, test.labels, strict=True)} == val
-    assert {seed: (len(split.train), len(split.val)) for seed, split in read_splits().items()} == {0: (6, 9), 1: (6, 9)}
+    splits = tasks.read().tasks["clean"].splits
+    assert {seed: (len(split.train), len(split.val)) for seed, split in splits.items()} == {0: (6, 9), 1: (6, 9)}
 
 
 def test_credentials_of_a_mirror_are_used_and_shown_nowhere(run, tmp_path, server, answer, monkeypatch, capfd):
@@ -172,7 +172,7 @@ def test_images_are_matched_by_content_else_by_name(run, mirror, photos, wrong, 
     download.main()
     prepare.main()
     card = _check_pool(photos, wrong)
-    assert f"31 by {found_by}" in card["label_sets"]["partly_random"]["origin"]
+    assert f"31 by {found_by}" in card["tasks"]["partly_random"]["origin"]
 
 
 def test_content_counts_more_than_names(run, mirror, photos, wrong):
@@ -195,9 +195,9 @@ def test_equal_images_are_told_apart_by_name(run, mirror, photos, wrong):
         mirror(name, _noisy(name, labels, photos))
     download.main()
     prepare.main()
-    pool = read_pool()
+    pool = tasks.read()
     twins = np.flatnonzero([(image == _decode(photos["train", one][1])).all() for image in pool.images])
-    found = {(pool.labels["clean"][n], pool.labels["partly_random"][n]) for n in twins}
+    found = {(pool.tasks["clean"].labels[n], pool.tasks["partly_random"].labels[n]) for n in twins}
     assert found == {(0, CLASSES.index(wrong["afhq_10_32x32"][one])), (2, CLASSES.index(wrong["afhq_10_32x32"][other]))}
     assert json.loads(prepare.CARD.read_text())["duplicates"]["within_pool"] == 1
 

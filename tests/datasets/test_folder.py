@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages import download, prepare
-from stages.datasets.arrays import read_pool
+from stages import download, prepare, tasks
 from stages.datasets.test_set import read_test
 
 SIZE = 8
@@ -73,8 +72,8 @@ def test_without_val_a_stratified_fifth_is_the_test_set(images):
     card = _run()
     assert card["counts"] == {"pool": {"ant": 16, "bee": 16}, "test": {"ant": 4, "bee": 4}}
     assert card["image"] == {"height": SIZE, "width": SIZE, "channels": 3}
-    assert card["label_sets"]["partly_random"]["origin"] == "derived from seed 2021"
-    pool = {image.tobytes() for image in read_pool().images}
+    assert card["tasks"]["partly_random"]["origin"] == "labels drawn anew, uniformly over all classes; from seed 2021"
+    pool = {image.tobytes() for image in tasks.read().images}
     assert not pool & {image.tobytes() for image in read_test().images}
 
 
@@ -102,7 +101,7 @@ def test_an_image_in_test_and_pool_leaves_the_pool(images):
     card = _run()
     assert card["duplicates"] == {"removed_from_pool": 1, "within_pool": 1, "within_test": 0}
     assert card["counts"]["pool"] == {"ant": 19, "bee": 21}
-    assert len(read_pool().images) == 40
+    assert len(tasks.read().images) == 40
 
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)

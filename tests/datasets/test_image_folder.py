@@ -10,11 +10,11 @@ import pytest
 from torchvision.datasets import ImageFolder
 
 from stages import config, download, rng
-from stages.datasets import afhq, image_folder
+from stages.datasets import image_folder
 from stages.datasets.manifest import RAW
-from stages.datasets.noise import redraw
-from stages.datasets.source import Listing
-from stages.datasets.sources import SOURCES
+from stages.datasets.noise import uniform
+from stages.datasets.sources import afhq
+from stages.datasets.sources.base import Listing
 from stages.errors import UserError
 from tests import faces
 
@@ -22,8 +22,8 @@ COUNT = 31
 
 
 def _listings() -> Mapping[str, Listing]:
-    data = config.load().data
-    return image_folder.listings(SOURCES[data.source], data, RAW / data.source)
+    params = config.load()
+    return image_folder.listings(params.source, params.data.label_noise.seed, RAW / params.source.name)
 
 
 def _check(listing: Listing, folder: Path) -> None:
@@ -80,11 +80,10 @@ def test_noisy_labels_move_an_image_and_do_not_change_it(project: Callable[[dict
     """On digits: the images and labels of a derived label set are those of the source, by class."""
     project({"data.source": "digits"})
     download.main()
-    data = config.load().data
-    decoded = SOURCES["digits"].decode(data, RAW / "digits")
-    clean = decoded.labels["clean"].labels
-    noise = data.label_noise
-    random = redraw(clean, noise.random, 10, rng.generator(noise.seed, "label_noise.random"))
+    params = config.load()
+    decoded = params.source.decode(RAW / "digits")
+    clean, seed = decoded.clean.labels, params.data.label_noise.seed
+    random = uniform(decoded.images, clean, 10, 1.0, rng.generator(seed, "label_noise.random"))
     listing = _listings()["random"]
     images = listing.read(np.arange(len(clean)))
     for label in range(10):

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.config import MnistMlp
-from stages.datasets import mnist
+from stages.datasets import idx, mnist
 from stages.datasets.manifest import read_manifest
 from stages.errors import UserError
 
@@ -29,7 +28,7 @@ def mirror(tmp_path, monkeypatch):
     for name, content in mnist.FILES.items():
         rows, row = content.rows // 1000, 4 if "images" in name else 1
         data = bytes(content.header) + generator.integers(0, 256 if row == 4 else 10, rows * row, np.uint8).tobytes()
-        small[name] = mnist.Content(rows, content.header, row, hashlib.md5(data).hexdigest())
+        small[name] = idx.Content(rows, content.header, row, hashlib.md5(data).hexdigest())
         (folder / name).write_bytes(gzip.compress(data))
     monkeypatch.setattr(mnist, "FILES", small)
     monkeypatch.setattr(mnist, "VALIDATION", 10)
@@ -38,8 +37,7 @@ def mirror(tmp_path, monkeypatch):
 
 
 def test_three_parts_of_the_four_files(mirror, tmp_path):
-    settings = MnistMlp(data="mnist", url=NOWHERE, seeds=2, epochs=1)
-    parts = mnist.load(settings, tmp_path / "raw")
+    parts = mnist.load("mnist", NOWHERE, tmp_path / "raw")
     assert {name: pixels.shape for name, (pixels, _) in parts.items()} == {
         "train": (50, 4),
         "validation": (10, 4),
@@ -95,8 +93,7 @@ def _offline() -> None:
 
 
 def test_digits_in_its_place():
-    settings = MnistMlp(data="digits", url=NOWHERE, seeds=2, epochs=1)
-    parts = mnist.load(settings, Path("not used"))
+    parts = mnist.load("digits", NOWHERE, Path("not used"))
     assert {name: len(labels) for name, (_, labels) in parts.items()} == {"train": 200, "validation": 800, "test": 797}
     rows = np.concatenate([pixels for pixels, _ in parts.values()])
     assert len(np.unique(rows, axis=0)) == 1797  # no image twice, none left out

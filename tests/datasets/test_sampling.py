@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stages.config import Splits
-from stages.datasets.sampling import allocate, draw, draw_splits
+from stages.datasets.sampling import allocate, draw, draw_splits, in_turns
 from stages.errors import UserError
 
 class_counts = st.lists(st.integers(1, 60), min_size=1, max_size=8)
@@ -42,10 +43,53 @@ def feasible(draw):
     return np.array(labels), draw(st.integers(smallest, largest)), draw(st.integers(smallest, largest))
 
 
+@given(class_counts)
+def test_every_prefix_of_turns_is_stratified(counts):
+    population = np.array(counts)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    order = in_turns(labels, np.zeros_like(population), population, len(labels))
+    assert sorted(order.tolist()) == list(range(len(labels)))
+    hits = np.cumsum(labels[order][:, None] == np.arange(len(counts)), axis=0)
+    shares = np.arange(1, len(labels) + 1)[:, None] * population / len(labels)
+    assert (np.abs(hits - shares) < 1 + 1e-9).all()
+
+
+@given(feasible(), st.lists(st.integers(0, 100), min_size=1, max_size=4), st.integers(2, 3))
+def test_training_sets_of_a_seed_are_nested_and_stratified(case, per_cent, seeds):
+    labels, train, val = case
+    classes = tuple("abcde"[: labels.max() + 1])
+    least, most = -(-len(labels) // np.bincount(labels).min()) + 1, len(labels) - val
+    assume(least <= train)
+    sizes = {str(n): least + (most - least) * share // 100 for n, share in enumerate(per_cent)}
+    found = draw_splits(labels, classes, seeds, train, val, {"base": train, **sizes})
+    alone = draw_splits(labels, classes, seeds, train, val, {"base": train})["base"]
+    share = np.bincount(labels) / len(labels)
+    for seed in range(seeds):
+        own = sorted((found[name][seed] for name in found), key=lambda split: len(split.train))
+        for smaller, larger in itertools.pairwise(own):
+            assert set(smaller.train.tolist()) <= set(larger.train.tolist())
+        for name, size in {"base": train, **sizes}.items():
+            split = found[name][seed]
+            assert len(set(split.train.tolist())) == size
+            assert not set(split.train.tolist()) & set(split.val.tolist())
+            assert split.val.tolist() == alone[seed].val.tolist()
+            # The rest of the pool is stratified to two images, and with it what is drawn until little is left.
+            assert (np.abs(np.bincount(labels[split.train], minlength=len(share)) - size * share) < 3).all()
+        assert found["base"][seed].train.tolist() == alone[seed].train.tolist()
+
+
+def test_a_task_more_leaves_the_training_sets_of_the_others():
+    labels = np.arange(200) % 4
+    one = draw_splits(labels, tuple("abcd"), 2, 20, 30, {"few": 9, "many": 50})
+    two = draw_splits(labels, tuple("abcd"), 2, 20, 30, {"fewer": 5, "few": 9, "more": 120, "many": 50})
+    for name, seed in itertools.product(one, range(2)):
+        assert one[name][seed].train.tolist() == two[name][seed].train.tolist()
+
+
 @given(feasible(), st.integers(2, 4))
 def test_splits_are_disjoint_exact_and_stratified(case, seeds):
     labels, train, val = case
-    splits = draw_splits(labels, tuple("abcde"[: labels.max() + 1]), Splits(seeds=seeds, train=train, val=val))
+    splits = draw_splits(labels, tuple("abcde"[: labels.max() + 1]), seeds, train, val, {"all": train})["all"]
     assert list(splits) == list(range(seeds))
     for split in splits.values():
         assert (len(split.train), len(split.val)) == (train, val)
@@ -56,7 +100,7 @@ def test_splits_are_disjoint_exact_and_stratified(case, seeds):
 
 
 def _splits(seeds: int = 3, train: int = 20, val: int = 30) -> dict:
-    return draw_splits(np.arange(200) % 4, tuple("abcd"), Splits(seeds=seeds, train=train, val=val))
+    return draw_splits(np.arange(200) % 4, tuple("abcd"), seeds, train, val, {"all": train})["all"]
 
 
 def test_more_seeds_leave_the_others_as_they_are():
@@ -77,16 +121,18 @@ def test_seeds_differ():
 
 
 @pytest.mark.parametrize(
-    ("counts", "train", "val", "said"),
+    ("counts", "train", "val", "few", "said"),
     [
-        ([30, 30], 31, 30, ["splits.train", "splits.val", "31 + 30", "60"]),
-        ([100, 3], 10, 50, ["splits.train = 10", "b (3 of 103 images)"]),
-        ([100, 3], 60, 2, ["splits.val = 2", "b (3 of 103 images)"]),
-        ([50, 0], 10, 10, ["splits.train = 10", "b (0 of 50 images)"]),
+        ([30, 30], 31, 30, 2, ["splits.train", "splits.val", "31 + 30", "60"]),
+        ([100, 3], 10, 50, 10, ["splits.train = 10", "b (3 of 103 images)"]),
+        ([100, 3], 60, 2, 60, ["splits.val = 2", "b (3 of 103 images)"]),
+        ([50, 0], 10, 10, 10, ["splits.train = 10", "b (0 of 50 images)"]),
+        ([30, 30], 10, 10, 1, ["tasks.few.train = 1", "b (30 of 60 images)"]),
+        ([30, 30], 10, 30, 31, ["tasks.few.train + splits.val", "31 + 30"]),
     ],
 )
-def test_too_few_images_name_the_key(counts, train, val, said):
+def test_too_few_images_name_the_key(counts, train, val, few, said):
     labels = np.repeat(np.arange(2), counts)
     with pytest.raises(UserError) as error:
-        draw_splits(labels, ("a", "b"), Splits(seeds=2, train=train, val=val))
+        draw_splits(labels, ("a", "b"), 2, train, val, {"few": few})
     assert all(text in str(error.value) for text in said)

@@ -63,7 +63,8 @@ def test_a_second_run_has_nothing_to_do(project: Path) -> None:
 def test_a_forced_run_gives_the_same_to_the_byte(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     report = small.contents(project / "reports")
-    assert len(repro(project, "--force")) == 8 + len(small.VARIANTS)
+    shutil.rmtree(project / ".cache")  # or finished replicas would be found and not trained
+    assert len(repro(project, "--force")) == 10 + len(small.VARIANTS)
     assert (project / "dvc.lock").read_bytes() == before
     assert small.contents(project / "reports") == report
     assert small.run(project, "git", "status", "--porcelain").stdout == ""
@@ -86,7 +87,7 @@ def test_training_does_not_depend_on_the_test_set(project: Path) -> None:
 def test_an_experiment_with_one_variant_runs_that_variant(project: Path) -> None:
     done = small.run(project, "dvc", "exp", "run", "-S", "variants.l1.l1.strength=0.00001", TARGET)
     ran = re.findall(r"Running stage '(.+)':", done.stdout)
-    assert ran == ["train@l1", "evaluate", "claims", "report", "track"]
+    assert ran == ["plan", "train@l1", "evaluate", "compare", "claims", "report", "track"]
     params = json.loads(small.run(project, "dvc", "params", "diff", "--json").stdout)
     strength = params["params.yaml"]["variants.l1.l1.strength"]
     assert (strength["old"], strength["new"]) == (0.001, 0.00001)
@@ -104,15 +105,98 @@ def test_an_experiment_with_one_variant_runs_that_variant(project: Path) -> None
 def test_a_variant_comes_and_goes(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     edit(project, "mine", "l2", strength=0.05)
-    assert repro(project) == ["train@mine", "evaluate", "claims", "report", "track"]
+    assert repro(project) == ["plan", "train@mine", "evaluate", "compare", "claims", "report", "track"]
     assert (project / "reports/variants/mine.html").exists()
     small.run(project, "git", "checkout", "--quiet", "--", "params.yaml")
-    assert set(repro(project)) <= {"evaluate", "claims", "report", "track"}
+    assert set(repro(project)) <= {"plan", "evaluate", "compare", "claims", "report", "track"}
     assert not (project / "reports/variants/mine.html").exists()
     assert not (project / "data/runs/mine").exists()
+    assert not (project / "data/plan/mine.json").exists()
     lock = loads_yaml((project / "dvc.lock").read_text())["stages"]
     assert {name: s for name, s in lock.items() if name != "train@mine"} == loads_yaml(before)["stages"]
     restore(project)
+
+
+TRAININGS = [f"train@{name}" for name in small.VARIANTS]
+METHOD = re.search(r"```python\n(.+?)```", (small.ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def out_of_date(folder: Path) -> list[str]:
+    """The variants that would be trained, once `plan` has run."""
+    small.run(folder, "dvc", "repro", "plan")
+    found = json.loads(small.run(folder, "dvc", "status", "--json", *TRAININGS).stdout)
+    return [name for name in small.VARIANTS if f"train@{name}" in found]
+
+
+@pytest.mark.parametrize(
+    ("file", "used_by"),
+    [
+        ("regularizers/l1.py", ["l1"]),
+        ("regularizers/dropout.py", ["everything"]),
+        ("regularizers/l2.py", []),
+        ("regularizers/base.py", list(small.VARIANTS)),
+        ("networks/mlp.py", list(small.VARIANTS)),
+        ("training/steps.py", list(small.VARIANTS)),
+        ("metrics.py", []),
+        ("reporting/charts.py", []),
+        ("documents/linear_decay/experiment.py", []),
+    ],
+)
+def test_new_code_trains_the_variants_that_use_it(project: Path, file: str, used_by: list[str]) -> None:
+    assert out_of_date(project) == []
+    with (project / "stages" / file).open("a") as stream:
+        stream.write("# new\n")
+    assert out_of_date(project) == used_by
+    restore(project)
+    assert out_of_date(project) == []
+
+
+def test_a_new_method_trains_no_variant_but_its_own(project: Path) -> None:
+    assert METHOD
+    file = project / "stages/regularizers/input_noise.py"
+    file.write_text(METHOD[1])
+    assert out_of_date(project) == []
+    assert not [stage for stage in repro(project, "--dry") if stage.startswith(("train", "evaluate"))]
+    edit(project, "noisy", "input_noise", amplitude=0.3)
+    assert out_of_date(project) == []
+    assert [stage for stage in repro(project, "--dry") if stage.startswith("train")] == ["train@noisy"]
+    file.unlink()
+    restore(project)
+    assert out_of_date(project) == []
+
+
+def test_an_edited_method_is_trained_and_nothing_else(project: Path) -> None:
+    before = small.contents(project / "data/runs")
+    kept = set((project / ".cache/replicas").glob("*.replica"))
+    with (project / "stages/regularizers/l1.py").open("a") as stream:
+        stream.write("# new\n")
+    ran = repro(project)
+    assert [stage for stage in ran if stage.startswith("train")] == ["train@l1"]
+    after = small.contents(project / "data/runs")
+    changed = {name for name, content in after.items() if before[name] != content}
+    assert changed == {"l1/run.json"}  # of new code, but the results are the same
+    assert len(set((project / ".cache/replicas").glob("*.replica")) - kept) == 3 * 2
+    restore(project)
+    assert repro(project) == []
+
+
+def test_a_seed_more_trains_only_that_seed(project: Path) -> None:
+    store, runs = project / ".cache/replicas", project / "data/runs"
+    kept = {path: path.stat().st_ino for path in store.glob("*.replica")}
+    few = {name: json.loads((runs / name / "run.json").read_text())["replicas"] for name in small.VARIANTS}
+    content = loads_yaml((project / "params.yaml").read_text())
+    content["splits"]["seeds"] = 3
+    (project / "params.yaml").write_text(dumps_yaml(content))
+    assert set(TRAININGS) < set(repro(project))
+    for name in small.VARIANTS:
+        replicas = json.loads((runs / name / "run.json").read_text())["replicas"]
+        assert [replica for replica in replicas if replica["seed"] < 2] == few[name]
+        assert len(replicas) == 3 * 3
+    now = {path: path.stat().st_ino for path in store.glob("*.replica")}
+    assert kept.items() <= now.items()
+    assert len(now) - len(kept) == 3 * len(small.VARIANTS)  # a replica of each task
+    restore(project)
+    assert repro(project) == []
 
 
 def test_a_mistake_stops_it_before_anything_is_lost(project: Path) -> None:
@@ -142,6 +226,7 @@ def test_a_cut_lock_file_is_restored_and_nothing_runs(project: Path) -> None:
 def test_without_a_lock_file_nothing_is_trained_anew(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     (project / "dvc.lock").unlink()
+    # All others, `compare` too, are taken from DVC's cache of runs, which holds none with outputs that git keeps.
     assert repro(project) == ["download", "evaluate", "claims", "report", "track"]
     assert (project / "dvc.lock").read_bytes() == before
 

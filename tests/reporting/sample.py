@@ -12,12 +12,15 @@ import pandas as pd
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 from safetensors.numpy import save_file
 
-from stages import config
-from stages.datasets.arrays import Pool, write_pool
-from stages.studies import face_notebook, outcome, toy_dropout
+from stages import compare, config
+from stages.documents import outcome
+from stages.documents.base import ExperimentContext
+from stages.documents.face_notebook import ToyDropoutSettings, replay, toy_dropout
+from stages.metrics import METRICS
+from stages.tasks import Material, Split, Task, write
 
 ROOT = Path(__file__).parents[2]
-LABELS = ("clean", "partly_random", "random")
+TASKS = ("clean", "partly_random", "random")
 HOSTILE = "<script>alert('x')</script> & \"two\" {{ 7 * 7 }} [a](b) | c"
 """A text that HTML, Jinja and Markdown would each read as markup."""
 CLASSES = ("cat", HOSTILE, "wild")
@@ -37,7 +40,7 @@ def write_results(root: Path) -> None:
     params = loads_yaml((ROOT / "params.yaml").read_text())
     params["splits"] = {"seeds": SEEDS, "train": 12, "val": 12}
     params["training"]["epochs"] = EPOCHS
-    params["studies"] = {"toy_dropout": {"seeds": 2, "steps": 500}}
+    params["documents"] = {"face_notebook": {"seeds": 2, "steps": 500}}
     params["variants"] = VARIANTS
     (root / "params.yaml").write_text(dumps_yaml(params))
     (root / "pyproject.toml").write_text('[project]\nname = "regularization-benchmark"\n')
@@ -51,9 +54,9 @@ def write_results(root: Path) -> None:
         "random": rng.permutation(clean),
     }
     images = rng.integers(0, 256, (POOL, 8, 8, 1), dtype=np.uint8)
-    write_pool(Pool(images, labels, CLASSES), data / "pool.npz")
-    splits = {str(seed): {"train": [*range(12)], "val": [*range(12, 24)]} for seed in range(SEEDS)}
-    (data / "splits.json").write_text(json.dumps(splits))
+    splits = dict.fromkeys(range(SEEDS), Split(np.arange(12), np.arange(12, 24)))
+    tasks = {name: Task(name, values, splits) for name, values in labels.items()}
+    write(Material(images, CLASSES, tasks), data / "pool.npz", data / "splits.json")
     counts = dict.fromkeys(CLASSES, POOL // len(CLASSES))
     card = {
         "source": "digits",
@@ -66,10 +69,10 @@ def write_results(root: Path) -> None:
         "image": {"height": 8, "width": 8, "channels": 1},
         "classes": list(CLASSES),
         "counts": {"pool": counts, "test": dict.fromkeys(CLASSES, TEST // len(CLASSES))},
-        "label_sets": {
+        "tasks": {
             name: {
                 "origin": HOSTILE,
-                "nominal_rate": 0.1,
+                "rate": 0.1,
                 "wrong_share": float(np.mean(values != clean)),
                 "counts": counts,
             }
@@ -87,12 +90,12 @@ def write_results(root: Path) -> None:
         folder.mkdir(parents=True)
         histories, replicas = [], []
         weights: dict[str, Any] = {}
-        for name in LABELS:
+        for name in TASKS:
             for seed in range(SEEDS):
                 diverged = (variant, name, seed) == DIVERGED
-                key = {"variant": variant, "labels": name, "seed": seed}
+                key = {"variant": variant, "task": name, "seed": seed}
                 epochs = 4 if diverged else EPOCHS
-                history = pd.DataFrame({"labels": name, "seed": seed, "epoch": range(epochs + 1)})
+                history = pd.DataFrame({"task": name, "seed": seed, "epoch": range(epochs + 1)})
                 for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "param_norm"):
                     history[metric] = rng.random(epochs + 1)
                 if diverged:
@@ -100,8 +103,8 @@ def write_results(root: Path) -> None:
                 histories.append(history)
                 shapes = {"fc1.weight": (5, 64), "fc1.bias": (5,), "fc2.weight": (3, 5), "fc2.bias": (3,)}
                 weights |= {f"{name}/{seed}/{key}": np.zeros(s, np.float32) for key, s in shapes.items()}
-                replicas.append({"labels": name, "seed": seed, "epochs": epochs, "diverged": diverged})
-                metrics = dict(zip(METRICS, rng.random(len(METRICS)), strict=True))
+                replicas.append({"task": name, "seed": seed, "epochs": epochs, "diverged": diverged})
+                metrics: dict[str, Any] = dict(zip(METRICS, rng.random(len(METRICS)).tolist(), strict=True))
                 # An effect far beyond the spread of the seeds, so that one comparison is sure to be decided.
                 if variant == "large_lr" and name == "clean":
                     metrics["test_accuracy"] = 0.01 * metrics["test_accuracy"]
@@ -143,37 +146,23 @@ def write_results(root: Path) -> None:
         save_file(weights, folder / "weights.safetensors")
     table = pd.DataFrame(rows).astype({"epochs_to_fit": "Int64"})
     table.to_parquet(data / "evaluation/runs.parquet", index=False)
+    settings = config.load(root / "params.yaml")
+    compared = compare.compare(table, settings.claims, settings.evaluation.confidence)
+    compared.to_parquet(data / "comparisons.parquet", index=False)
     pd.DataFrame(confusion).to_parquet(data / "evaluation/confusion.parquet", index=False)
     pd.DataFrame(layers).to_parquet(data / "evaluation/layers.parquet", index=False)
-    write_seeds(root, images, clean)
+    write_documents(root, images, clean)
 
 
-def write_seeds(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """What the replay and a study write, of a few epochs."""
-    outcome.write(toy_dropout.run(config.ToyDropout(seeds=2, steps=500)), root / "data/studies/toy_dropout")
-    examples = face_notebook.Examples(images, labels)
-    short = {name: replace(one, epochs=3) for name, one in face_notebook.EXPERIMENTS.items()}
-    splits = dict.fromkeys(face_notebook.SPLITS, (examples, examples))
-    data = outcome.Data("Handwritten digits", False, HOSTILE)
-    outcome.write(face_notebook.run(splits, len(CLASSES), data, short), root / "data/replay")
+def write_documents(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """What the replay and a document's experiment write, of a few epochs."""
+    context = ExperimentContext("cpu", root / "keeps no parts")
+    toy = toy_dropout.run(ToyDropoutSettings(seeds=2, steps=500), context)
+    outcome.write(toy, root / "data/documents/face_notebook")
+    examples = replay.NotebookExamples(images, labels)
+    short = {name: replace(one, epochs=3) for name, one in replay.EXPERIMENTS.items()}
+    splits = dict.fromkeys(replay.SPLITS, (examples, examples))
+    data = outcome.DataNote("Handwritten digits", False, HOSTILE)
+    outcome.write(replay.run(splits, len(CLASSES), data, short), root / "data/replay")
     drawn = {name: {"train": [*range(20)], "val": [*range(20, 40)]} for name in splits}
     (root / "data/replay/splits.json").write_text(json.dumps(drawn))
-
-
-METRICS = (
-    "test_accuracy",
-    "test_loss",
-    "expected_calibration_error",
-    "macro_f1",
-    "fgsm_accuracy",
-    "fgsm_drop",
-    "train_accuracy",
-    "train_loss",
-    "val_accuracy",
-    "generalization_gap",
-    "accuracy_on_wrong_given",
-    "accuracy_on_wrong_true",
-    "param_norm",
-    "initial_norm",
-    "near_zero",
-)

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from stages import config
-from stages.reporting.comparison import METRICS, Comparison, compare
+from stages.compare import compare
+from stages.metrics import METRICS
+from stages.reporting.comparison import Comparison
 from stages.reporting.figures import spread
 from stages.reporting.pages import finding
 from stages.reporting.tables import number
 
 SEEDS = 5
+TASKS = config.load().tasks
 
 
 def replicas(**changes: dict[str, list[float | None]]) -> pd.DataFrame:
-    """The reference and one variant on every label set; `changes` by metric and variant, the same on each label set."""
+    """The reference and one variant on every task; `changes` by metric and variant, the same on each task."""
     rows = []
     for variant in ("none", "other"):
-        for labels in ("clean", "partly_random", "random"):
+        for task in TASKS:
             for seed in range(SEEDS):
-                row = {"variant": variant, "labels": labels, "seed": seed, "diverged": variant == "other" and seed == 0}
-                row |= {metric: float(seed) for metric in METRICS} | {"unfinished": False}
+                row = {"variant": variant, "task": task, "seed": seed} | {metric: float(seed) for metric in METRICS}
+                row |= {"diverged": variant == "other" and seed == 0, "unfinished": False}
                 row |= {metric: values[variant][seed] for metric, values in changes.items() if variant in values}
                 rows.append(row)
     return pd.DataFrame(rows)
@@ -37,8 +38,7 @@ def shifted(by: float) -> list[float]:
 
 def compared(table: pd.DataFrame) -> Comparison:
     params = config.load()
-    none = params.variants["none"]
-    return compare(table, replace(params, variants={"none": none, "other": none}))
+    return Comparison(compare(table, params.claims, params.evaluation.confidence), ("none", "other"), tuple(TASKS))
 
 
 def test_a_constant_shift_is_decided_however_much_the_seeds_differ() -> None:
@@ -63,8 +63,8 @@ def test_pairs_are_made_by_seed_not_by_row() -> None:
         ("test_accuracy", -1, "worse"),
         ("test_loss", 1, "worse"),
         ("test_loss", -1, "better"),
-        ("param_norm", 1, "larger"),
-        ("param_norm", -1, "smaller"),
+        ("param_norm", 1, "higher"),
+        ("param_norm", -1, "lower"),
         ("test_accuracy", 0.002, "negligible"),  # 0.2 of the 1 point that matters
         ("test_loss", 0.05, "negligible"),  # 2.5 of the 5 % that matter
         ("test_loss", 0.15, "worse"),
@@ -74,7 +74,7 @@ def test_pairs_are_made_by_seed_not_by_row() -> None:
 def test_verdict_follows_what_the_metric_counts_as_better(metric: str, shift: float | None, verdict: str) -> None:
     table = replicas(**{metric: {"other": [*range(SEEDS)][::-1] if shift is None else shifted(shift)}})
     assert compared(table)["other", "random", metric].verdict == verdict
-    assert compared(table)["none", "random", metric].verdict == "not compared"
+    assert compared(table)["none", "random", metric].verdict == ""
 
 
 def test_what_is_not_defined_is_left_out_of_the_mean_and_of_the_pairs() -> None:
@@ -90,38 +90,38 @@ def test_what_is_not_defined_is_left_out_of_the_mean_and_of_the_pairs() -> None:
     assert (fitted.difference.n, fitted.difference.mean) == (3, pytest.approx(2 / 3))
     assert comparison["other", "clean", "test_loss"].value.n == 4
     nothing = comparison["other", "clean", "accuracy_on_wrong_given"]
-    assert (nothing.value.n, nothing.difference, nothing.verdict) == (0, None, "not compared")
+    assert (nothing.value.n, nothing.difference, nothing.verdict) == (0, None, "")
 
 
 @pytest.mark.parametrize("variant", ["none", "other"])
 def test_one_replica_that_has_not_finished_takes_the_verdict_of_its_comparisons(variant: str) -> None:
     table = replicas(test_accuracy={"other": shifted(1)})
-    table.loc[(table["variant"] == variant) & (table["labels"] == "clean") & (table["seed"] == 3), "unfinished"] = True
+    table.loc[(table["variant"] == variant) & (table["task"] == "clean") & (table["seed"] == 3), "unfinished"] = True
     comparison = compared(table)
-    assert comparison.unfinished[variant, "clean"] == 1
+    assert comparison[variant, "clean", "test_accuracy"].unfinished == 1
     assert {comparison["other", "clean", metric].verdict for metric in METRICS} == {"unfinished"}
     assert comparison["other", "random", "test_accuracy"].verdict == "better"
-    assert [name for name, _ in finding(comparison, "clean").unfinished] == ["other"]
+    assert [name for name, _ in finding(comparison, "clean", TASKS["clean"]).unfinished] == ["other"]
 
 
 def test_diverged_replicas_count() -> None:
     comparison = compared(replicas())
-    assert comparison.diverged["other", "clean"] == 1
+    assert comparison["other", "clean", "test_accuracy"].diverged == 1
     assert comparison["other", "clean", "test_accuracy"].value.n == SEEDS
 
 
 def test_finding_counts_every_variant_once() -> None:
-    found = finding(compared(replicas(test_accuracy={"other": shifted(-1)})), "clean")
+    found = finding(compared(replicas(test_accuracy={"other": shifted(-1)})), "clean", TASKS["clean"])
     assert ([name for name, _ in found.worse], found.better, found.undecided, found.total) == (["other"], [], [], 1)
 
 
 def test_a_curve_carries_the_last_finite_value_of_a_replica_that_stopped() -> None:
     parts = []
-    for labels in ("clean", "partly_random", "random"):
-        whole = pd.DataFrame({"labels": labels, "seed": 0, "epoch": range(5), "loss": [4.0, 3.0, 2.0, 1.0, 0.0]})
-        stopped = pd.DataFrame({"labels": labels, "seed": 1, "epoch": range(3), "loss": [6.0, 5.0, np.inf]})
+    for task in TASKS:
+        whole = pd.DataFrame({"task": task, "seed": 0, "epoch": range(5), "loss": [4.0, 3.0, 2.0, 1.0, 0.0]})
+        stopped = pd.DataFrame({"task": task, "seed": 1, "epoch": range(3), "loss": [6.0, 5.0, np.inf]})
         parts += [whole, stopped]
-    curve = spread(pd.concat(parts), "loss", np.array([0, 2, 4]), scale=10)
+    curve = spread(pd.concat(parts), "loss", TASKS, np.array([0, 2, 4]), scale=10)
     clean = curve[curve["panel"] == "Clean labels"]
     assert clean["epoch"].tolist() == [0, 2, 4]
     assert clean["low"].tolist() == [40, 20, 0]

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages import config
-from stages.datasets.arrays import read_pool
-from stages.reporting import images, results
+from stages.reporting import images
 from stages.reporting.colors import PALETTE
-from tests.reporting.sample import LABELS, ROOT
+from stages.tasks import read
+from tests.reporting.sample import ROOT, TASKS
 
 
 def luminance(color: str) -> float:
@@ -61,15 +60,13 @@ def test_charts_have_the_contrast_of_wcag_aa(place: int) -> None:
     assert contrast(colors["paper"], schemes()[place]["paper"]) == 1
 
 
-@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("name", TASKS)
 def test_samples_are_images_of_the_pool_with_their_labels(
-    project: Path, monkeypatch: pytest.MonkeyPatch, labels: str
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(project)
-    pool = read_pool()
-    training = np.arange(30)
-    found = results.read(config.load(), pool.images, pool.labels, pool.classes, training)
-    sheet = images.sheet(found, labels)
+    pool = read()
+    sheet = images.sheet(pool, name)
     picture = np.asarray(Image.open(io.BytesIO(sheet.png)).convert("L"))
     step = sheet.edge // pool.images.shape[1]
     for row in sheet.rows:
@@ -77,8 +74,8 @@ def test_samples_are_images_of_the_pool_with_their_labels(
             top, left = sample.row * sheet.edge, sample.column * sheet.edge
             pixels = picture[top : top + sheet.edge : step, left : left + sheet.edge : step]
             (index,) = np.flatnonzero((pool.images[..., 0] == pixels).all((1, 2)))
-            assert index in training
-            assert sample.label == pool.classes[pool.labels[labels][index]]
-            assert sample.true == pool.classes[pool.labels["clean"][index]]
-    if labels != "partly_random":  # so few wrong ones may be missed
-        assert any(sample.wrong for row in sheet.rows for sample in row) == (labels == "random")
+            assert index in pool.tasks[name].splits[0].train
+            assert sample.label == pool.classes[pool.tasks[name].labels[index]]
+            assert sample.true == pool.classes[pool.true[index]]
+    if name != "partly_random":  # so few wrong ones may be missed
+        assert any(sample.wrong for row in sheet.rows for sample in row) == (name == "random")

@@ -24,16 +24,17 @@ import pytest
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 from scipy import stats
 
-from stages import report, timing
-from stages.reporting import site, tables
+from stages import config, report, timing
+from stages.metrics import METRICS, VERDICTS
+from stages.reporting import charts, site, tables
 from stages.reporting.colors import PALETTE
 from tests.reporting.sample import (
     CLASSES,
     DIVERGED,
     HOSTILE,
-    LABELS,
     ROOT,
     SEEDS,
+    TASKS,
     TEST,
     UNFINISHED,
     VARIANTS,
@@ -111,7 +112,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_site_has_a_page_for_each_variant_and_no_other(documents: dict[str, Document]) -> None:
-    shared = ("index", "data", "methods", "claims", "seeds/index", "seeds/replay", "seeds/toy_dropout")
+    shared = ("index", "data", "methods", "claims", "documents/index", "documents/replay", "documents/toy_dropout")
     assert set(documents) == {f"{name}.html" for name in (*shared, *(f"variants/{name}" for name in VARIANTS))}
 
 
@@ -185,9 +186,9 @@ def test_headline_holds_the_means_and_paired_intervals(documents: dict[str, Docu
     rows = {row[0]: row for row in documents["index.html"].tables["table-headline"][2:]}
     assert list(rows) == list(VARIANTS)
     for variant, row in rows.items():
-        for place, labels in enumerate(LABELS):
+        for place, task in enumerate(TASKS):
             own, reference = (
-                100 * runs[(runs["variant"] == name) & (runs["labels"] == labels)].sort_values("seed")["test_accuracy"]
+                100 * runs[(runs["variant"] == name) & (runs["task"] == task)].sort_values("seed")["test_accuracy"]
                 for name in (variant, "none")
             )
             assert row[1 + 2 * place] == f"{own.mean():.1f}"
@@ -199,7 +200,7 @@ def test_headline_holds_the_means_and_paired_intervals(documents: dict[str, Docu
             numbers = [float(text) for text in re.findall(r"[-+]?\d+\.\d", shown.replace("\u2212", "-"))]
             expected = [np.mean(own.to_numpy() - reference.to_numpy()), interval.low, interval.high]
             assert numbers == pytest.approx(expected, abs=0.0501)
-            unfinished = (variant, labels) == UNFINISHED[:2]
+            unfinished = (variant, task) == UNFINISHED[:2]
             assert ("… unfinished" in shown) == unfinished
             assert ("▲ better" in shown) == (interval.low >= 1 and not unfinished)  # of the smallest that matters
             assert ("▼ worse" in shown) == (interval.high <= -1 and not unfinished)
@@ -211,14 +212,38 @@ def test_headline_holds_the_means_and_paired_intervals(documents: dict[str, Docu
 
 def test_summary_names_the_variants_whose_interval_lies_beyond_what_matters(documents: dict[str, Document]) -> None:
     text = " ".join(documents["index.html"].text.split())
-    assert re.search(
-        r"On clean labels, no variant reaches a higher [^;]+; 1 stays below it: large_lr \(−9\d\.\d\)", text
-    )
+    assert re.search(r"On clean labels, no variant is better than none; 1 is worse: large_lr \(−9\d\.\d\)", text)
+
+
+def test_every_metric_is_defined_on_the_page_of_the_methods(documents: dict[str, Document], project: Path) -> None:
+    columns = pd.read_parquet(project / "data/evaluation/runs.parquet").columns.difference(["variant", "task", "seed"])
+    page = documents["methods.html"]
+    links = {link.removeprefix("../") for link in documents["variants/l1.html"].links}
+    for key in columns:
+        assert f"metric-{key}" in page.ids
+        assert f"methods.html#metric-{key}" in links
+    html = page.path.read_text()
+    for metric in METRICS.values():
+        assert metric.defined(config.load().evaluation) in html
+
+
+def test_verdicts_have_the_same_names_everywhere(reports: Path) -> None:
+    found = set()
+    for path in [*reports.glob("tables/*.csv"), *reports.glob("figures/*.csv")]:
+        table = pd.read_csv(path, keep_default_na=False)
+        if "verdict" in table and not path.stem.startswith("claims"):  # those are verdicts on claims
+            found |= set(table["verdict"])
+    assert {"worse", "undecided", "unfinished"} <= found <= {*VERDICTS, ""}
+    assert set(charts.DIRECTIONS) <= set(VERDICTS)
+    macros = (ROOT / "stages/reporting/templates/macros.html").read_text()
+    marks = re.search(r"set marks = (\{.+?\})", macros)
+    assert marks
+    assert set(json.loads(marks[1])) == {*VERDICTS, "diverged"}
 
 
 def test_csv_of_the_headline_agrees_with_the_replicas(reports: Path, project: Path) -> None:
-    table = pd.read_csv(reports / "tables/headline.csv").set_index(["metric", "variant", "labels"])
-    runs = pd.read_parquet(project / "data/evaluation/runs.parquet").groupby(["variant", "labels"])
+    table = pd.read_csv(reports / "tables/headline.csv").set_index(["metric", "variant", "task"])
+    runs = pd.read_parquet(project / "data/evaluation/runs.parquet").groupby(["variant", "task"])
     means, counts = 100 * runs["test_accuracy"].mean(), runs["diverged"].sum()
     for key, mean in means.items():
         assert table.loc[("test_accuracy", *key), "mean"] == pytest.approx(mean, rel=1e-5)
@@ -234,17 +259,17 @@ def test_the_headline_follows_from_the_published_seeds(
     runs = pd.read_csv(reports / "tables/runs.csv", float_precision="round_trip", dtype={"epochs_to_fit": "Int64"})
     measured = pd.read_parquet(project / "data/evaluation/runs.parquet")
     pd.testing.assert_frame_equal(runs, measured, check_exact=True)
-    assert list(runs[["variant", "labels", "seed"]].itertuples(index=False, name=None)) == [
-        *product(VARIANTS, LABELS, range(SEEDS))
+    assert list(runs[["variant", "task", "seed"]].itertuples(index=False, name=None)) == [
+        *product(VARIANTS, TASKS, range(SEEDS))
     ]
     rows = {row[0]: row for row in documents["index.html"].tables["table-headline"][2:]}
-    for (variant, labels), mean in (100 * runs.groupby(["variant", "labels"])["test_accuracy"].mean()).items():
-        assert rows[variant][1 + 2 * LABELS.index(labels)] == f"{mean:.1f}"
+    for (variant, task), mean in (100 * runs.groupby(["variant", "task"])["test_accuracy"].mean()).items():
+        assert rows[variant][1 + 2 * TASKS.index(task)] == f"{mean:.1f}"
 
 
 def test_published_seeds_are_in_the_order_of_the_parameters(reports: Path, project: Path) -> None:
     shuffled = pd.read_parquet(project / "data/evaluation/runs.parquet").sample(frac=1, random_state=0)
-    results: Any = SimpleNamespace(replicas=shuffled, params=SimpleNamespace(variants=VARIANTS))
+    results: Any = SimpleNamespace(replicas=shuffled, params=SimpleNamespace(variants=VARIANTS, tasks=TASKS))
     assert tables.runs(results) == (reports / "tables/runs.csv").read_text()
 
 
@@ -311,11 +336,11 @@ def test_prose_marks_code_and_addresses_only(text: str, html: str) -> None:
 def test_banner_says_which_data_this_is(documents: dict[str, Document]) -> None:
     for name, document in documents.items():
         text = " ".join(document.text.split())
-        if name == "seeds/replay.html":
+        if name == "documents/replay.html":
             assert "Handwritten digits, not the document’s data." in text
-        elif name == "seeds/toy_dropout.html":
+        elif name == "documents/toy_dropout.html":
             assert "10 generated points." in text
-        elif not name.startswith(("seeds/", "claims")):
+        elif not name.startswith(("documents/", "claims")):
             assert "Handwritten digits, not AFHQ." in text
 
 
@@ -394,7 +419,9 @@ def test_an_error_leaves_the_old_site(copy: Path, monkeypatch: pytest.MonkeyPatc
     assert contents(copy / "reports") == before
 
 
-@pytest.mark.parametrize("missing", ["evaluation/runs.parquet", "runs/l1/run.json", "card.json", "pool.npz"])
+@pytest.mark.parametrize(
+    "missing", ["evaluation/runs.parquet", "comparisons.parquet", "runs/l1/run.json", "card.json", "pool.npz"]
+)
 def test_a_missing_result_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: str
 ) -> None:
@@ -411,8 +438,9 @@ def test_a_variant_without_results_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_results(tmp_path)
-    runs = pd.read_parquet(tmp_path / "data/evaluation/runs.parquet")
-    runs[runs["variant"] != "l1"].to_parquet(tmp_path / "data/evaluation/runs.parquet")
+    file = tmp_path / "data/comparisons.parquet"
+    found = pd.read_parquet(file)
+    found[found["variant"] != "l1"].to_parquet(file)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         report.main()

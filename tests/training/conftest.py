@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from stages import config
 from stages.config import Training
+from stages.history import METRICS, History
+from stages.networks.network import Network
 from stages.regularizers import REGULARIZERS, Regularizer
 from stages.training.examples import Examples
-from stages.training.loop import Trained, train
+from stages.training.loop import Job, Trained, train
 
 CLASSES = 3
 SHAPE = (1, 4, 4)
+CPU = torch.device("cpu")
+PARAMS = config.load(Path(__file__).parents[2] / "params.yaml")
 
 Settings = Callable[..., Training]
 Methods = dict[str, dict[str, Any]]
-METHODS: list[Methods] = [
+TRIED: list[Methods] = [
     {},
     {"l1": {"strength": 0.01}},
+    {"l2": {"strength": 0.01}},
     {"weight_decay": {"strength": 0.1}},
     {"dropout": {"p": 0.5}},
     {"batch_norm": {"momentum": 0.1}},
@@ -30,6 +37,18 @@ METHODS: list[Methods] = [
     {"early_stopping": {"patience": 2}},
     {"augmentation": {"horizontal_flip": 0.5, "shift": 1}, "dropout": {"p": 0.2}, "early_stopping": {"patience": 3}},
 ]
+IN_PARAMS: Methods = {
+    method.key: method.model_dump() for variant in PARAMS.variants.values() for method in variant.regularizers
+}
+"""Values of each method that a variant of the committed parameters uses."""
+METHODS: list[Methods] = TRIED + [
+    {key: IN_PARAMS[key]} for key in REGULARIZERS if key in IN_PARAMS and not any(key in methods for methods in TRIED)
+]
+"""Every method, alone or with others."""
+KINDS = ("AnimalNet", "SmallConvNet", "SmallResNet")
+"""A network of each kind."""
+every_method = pytest.mark.parametrize("methods", METHODS, ids=lambda m: "+".join(m) or "none")
+every_kind = pytest.mark.parametrize("network", KINDS)
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +60,7 @@ def _as_the_stage_sets_up_torch() -> None:
 @pytest.fixture
 def settings() -> Settings:
     def make(**changes: Any) -> Training:
-        return config.load().training.model_copy(update={"epochs": 12, "lr": 0.1, "device": "cpu"} | changes)
+        return PARAMS.training.model_copy(update={"epochs": 12, "lr": 0.1, "device": "cpu"} | changes)
 
     return make
 
@@ -62,8 +81,40 @@ def regularizers(**parameters: dict[str, Any]) -> list[Regularizer]:
     return [REGULARIZERS[name](**values) for name, values in parameters.items()]
 
 
-def run(settings: Training, seeds: Sequence[int] = (0,), n: int = 24, **methods: dict[str, Any]) -> Trained:
-    """Train a stack, replica s on images of its own."""
-    training = stacked([examples(seed, n) for seed in seeds])
-    validation = stacked([examples(1000 + seed, 30) for seed in seeds])
-    return train(settings, regularizers(**methods), training, validation, CLASSES, seeds)
+def train_jobs(jobs: Sequence[Job], n: int = 24) -> Trained:
+    """Train a stack, a replica of seed s on images of its own."""
+    training = stacked([examples(job.seed, n) for job in jobs])
+    validation = stacked([examples(1000 + job.seed, 30) for job in jobs])
+    return train(jobs, training, validation, CLASSES)
+
+
+def run(
+    settings: Training,
+    seeds: Sequence[int] = (0,),
+    n: int = 24,
+    others: Sequence[Regularizer] = (),
+    **methods: dict[str, Any],
+) -> Trained:
+    """Train a stack of replicas alike but for their seeds, with methods by name and `others`, a test's own."""
+    specs = (*regularizers(**methods), *others)
+    return train_jobs([Job(settings, specs, seed) for seed in seeds], n)
+
+
+def weights(network: Network) -> Tensor:
+    """All parameters of a stack: (R, parameters)."""
+    return torch.cat([p.detach().flatten(1) for p in network.parameters()], dim=1)
+
+
+def curve(history: History, metric: str) -> Tensor:
+    """One metric over the measured epochs: (rows, R)."""
+    return history.values[:, METRICS.index(metric)]
+
+
+def same(a: Trained, b: Trained) -> bool:
+    """Whether two trainings came out the same to the bit."""
+    states = a.network.state_dict(), b.network.state_dict()
+    return (
+        states[0].keys() == states[1].keys()
+        and all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+        and torch.equal(a.history.values.nan_to_num(), b.history.values.nan_to_num())
+    )

@@ -1,122 +1,128 @@
-"""The training loop, held to plain PyTorch, to identities and to the worked example of the seed documents."""
+"""The training loop, held to plain PyTorch and to identities."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from stages.errors import UserError
-from stages.models import NETWORKS, Network
-from stages.regularizers import REGULARIZERS
+from stages.history import History, measured_epochs
+from stages.networks import NETWORKS
+from stages.networks.network import Network, norm
+from stages.regularizers import Regularizer
+from stages.regularizers.base import ORDER, Group, Step, Work
+from stages.streams import Streams
 from stages.training.examples import Examples
-from stages.training.history import METRICS, History
-from stages.training.loop import augment, make_optimizer, measure, step, train
-from stages.training.streams import Streams
-from tests.training.conftest import CLASSES, METHODS, SHAPE, Settings, examples, regularizers, run, stacked
+from stages.training.loop import Job, batches, build, make_optimizer, measure, take, train
+from tests.networks.twins import copy, twin
+from tests.training.conftest import (
+    CLASSES,
+    CPU,
+    METHODS,
+    SHAPE,
+    Methods,
+    Settings,
+    curve,
+    every_kind,
+    every_method,
+    examples,
+    regularizers,
+    run,
+    same,
+    stacked,
+    train_jobs,
+    weights,
+)
 
 
-def weights(network: Network) -> Tensor:
-    """All parameters of a stack: (R, parameters)."""
-    return torch.cat([p.detach().flatten(1) for p in network.parameters()], dim=1)
+def method(on: Work, acts_on: str = "weights", key: str = "of_a_test", **values: float) -> Regularizer:
+    """A method of a test's own, at work by a subclass of `Work` that is not in the registry."""
+    fields = {"__annotations__": dict.fromkeys(values, "float")}
+    kind = type(
+        "OfATest", (Regularizer,), {**fields, "work": on, "acts_on": acts_on, "key": key, "__module__": __name__}
+    )
+    made: Regularizer = kind(**values)
+    return made
 
 
-def curve(history: History, metric: str) -> Tensor:
-    """One metric over the epochs: (epochs + 1, R)."""
-    return history.values[:, METRICS.index(metric)]
-
-
-@pytest.mark.parametrize("batch_size", [24, 10])
-def test_it_is_the_plain_pytorch_loop(settings: Settings, batch_size: int) -> None:
-    trained = run(settings(batch_size=batch_size), seeds=[7])
+@pytest.mark.parametrize(("epochs", "batch_size"), [(12, 24), (12, 10), (26, 24)])
+@every_kind
+def test_it_is_the_plain_pytorch_loop(settings: Settings, network: str, epochs: int, batch_size: int) -> None:
+    trained = run(settings(network=network, batch_size=batch_size, epochs=epochs), seeds=[7])
     data, validation = examples(7, 24), examples(1007, 30)
-    initial = NETWORKS["AnimalNet"].stack(1, SHAPE, CLASSES, torch.device("cpu"))
-    streams = Streams([7], torch.device("cpu"))
+    initial = NETWORKS[network].stack(1, SHAPE, CLASSES, CPU)
+    streams = Streams([7], CPU)
     initial.draw(streams)
-    state = {name: value[0] for name, value in initial.state_dict().items()}
-
-    model = nn.ModuleDict({"fc1": nn.Linear(16, 128), "fc2": nn.Linear(128, 32), "fc3": nn.Linear(32, CLASSES)})
-    model.load_state_dict(state)
-
-    def forward(x: Tensor) -> Tensor:
-        return model["fc3"](F.relu(model["fc2"](F.relu(model["fc1"](x.flatten(1))))))
+    model = twin(network, SHAPE, CLASSES)
+    copy(initial, 0, model)
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    for epoch in range(13):
+    assert trained.history.epochs == measured_epochs(epochs)
+    assert trained.history.rows.tolist() == [len(measured_epochs(epochs))]
+    row = 0
+    for epoch in range(epochs + 1):
         with torch.no_grad():
-            for name, part in (("train", data), ("val", validation)):
-                logits = forward(part.images[0])
+            for name, part in (("train", data), ("val", validation)) if epoch in trained.history.epochs else ():
+                logits = model(part.images[0])
                 accuracy = (logits.argmax(1) == part.labels[0]).double().mean()
                 loss = F.cross_entropy(logits, part.labels[0])
-                assert curve(trained.history, f"{name}_accuracy")[epoch, 0].item() == accuracy.item()
-                assert curve(trained.history, f"{name}_loss")[epoch, 0].item() == pytest.approx(loss.item(), abs=1e-5)
-            norm = sum(p.square().sum() for p in model.parameters()) ** 0.5
-            assert curve(trained.history, "param_norm")[epoch, 0].item() == pytest.approx(float(norm), rel=1e-5)
-        order = torch.arange(24) if batch_size == 24 else streams.permutation("batch_order", 24)[0]
-        for batch in order.split(batch_size):
-            optimizer.zero_grad()
-            F.cross_entropy(forward(data.images[0, batch]), data.labels[0, batch]).backward()
-            optimizer.step()
+                assert curve(trained.history, f"{name}_accuracy")[row, 0].item() == accuracy.item()
+                assert curve(trained.history, f"{name}_loss")[row, 0].item() == pytest.approx(loss.item(), abs=1e-5)
+            if epoch in trained.history.epochs:
+                length = sum(p.square().sum() for p in model.parameters()) ** 0.5
+                assert curve(trained.history, "param_norm")[row, 0].item() == pytest.approx(float(length), rel=1e-5)
+                row += 1
+        if epoch < epochs:
+            order = torch.arange(24) if batch_size == 24 else streams.permutation("batch_order", 24)[0]
+            for batch in order.split(batch_size):
+                optimizer.zero_grad()
+                F.cross_entropy(model(data.images[0, batch]), data.labels[0, batch]).backward()
+                optimizer.step()
+    assert row == len(trained.history.values)
+    ends = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert torch.allclose(weights(trained.network)[0], ends, atol=1e-4)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_weight_decay_is_an_l2_penalty_of_half_the_strength(settings: Settings, optimizer: str) -> None:
-    chosen = settings(optimizer=optimizer, lr=0.1 if optimizer == "sgd" else 0.003)
-    decayed = weights(run(chosen, weight_decay={"strength": 0.2}).network)
-    penalized = weights(run(chosen, l2={"strength": 0.1}).network)
-    plain = weights(run(chosen).network)
-    assert torch.allclose(decayed, penalized, atol=2e-4)
-    assert (decayed - plain).abs().max() > 0.01
+def test_each_replica_has_its_own_learning_rate_and_momentum(settings: Settings) -> None:
+    rates = [(0.1, 0.9), (0.02, 0.0), (0.3, 0.5)]
+    jobs = [Job(settings(lr=lr, momentum=momentum), (), seed) for seed, (lr, momentum) in enumerate(rates)]
+    together = train_jobs(jobs)
+    for seed, job in enumerate(jobs):
+        alone = train_jobs([job])
+        assert torch.allclose(weights(together.network)[seed], weights(alone.network)[0], atol=1e-5)
 
 
-def test_adamw_decouples_the_decay(settings: Settings) -> None:
-    chosen = settings(optimizer="adamw", lr=0.003)
-    decayed = weights(run(chosen, weight_decay={"strength": 0.2}).network)
-    penalized = weights(run(chosen, l2={"strength": 0.1}).network)
-    assert (decayed - penalized).abs().max() > 0.001
-
-
-def test_the_worked_example_of_weight_decay(settings: Settings) -> None:
-    """Seed document 002: w = b = 1, gradients -32 and -10, lr 0.1, decay 1 give 4.1000 and 1.9000."""
-    w, b = nn.Parameter(torch.ones(1, 1)), nn.Parameter(torch.ones(1, 1))
-    chosen = settings(lr=0.1, momentum=0.0)
-    optimizer = make_optimizer(chosen, regularizers(weight_decay={"strength": 1.0}), [w, b])
-    x, y = torch.tensor([[2.0, 4.0]]), torch.tensor([[7.0, 11.0]])
-    loss = (w * x + b - y).square().mean()
-    assert loss.item() == 26
-    loss.backward()
-    assert (w.grad.item(), b.grad.item()) == (-32, -10)
-    optimizer.step()
-    assert (f"{w.item():.4f}", f"{b.item():.4f}") == ("4.1000", "1.9000")
-
-
-@pytest.mark.parametrize("methods", METHODS, ids=lambda m: "+".join(m) or "none")
+@every_method
 @pytest.mark.parametrize("batch_size", [24, 7])
+@every_kind
 def test_a_replica_learns_the_same_alone_and_in_a_stack(
-    settings: Settings, methods: dict[str, Any], batch_size: int
+    settings: Settings, network: str, methods: Methods, batch_size: int
 ) -> None:
     """Held to rounding over a few steps: native arithmetic may round by where a matrix lies in memory.
 
     `tests/bits` holds it to the bit, in arithmetic that is the same on every processor.
     """
-    chosen = settings(batch_size=batch_size, epochs=3)
+    chosen = settings(batch_size=batch_size, epochs=3, network=network)
     together = run(chosen, seeds=[0, 1, 2], **methods)
     alone = run(chosen, seeds=[1], **methods)
     assert torch.allclose(weights(together.network)[1], weights(alone.network)[0], atol=1e-4)
-    rows = int(alone.history.measured[0])
-    assert rows == int(together.history.measured[1])
+    rows = int(alone.history.rows[0])
+    assert rows == int(together.history.rows[1])
     assert torch.allclose(together.history.values[:rows, :, 1], alone.history.values[:rows, :, 0], atol=1e-3)
 
 
-@pytest.mark.parametrize("methods", METHODS, ids=lambda m: "+".join(m) or "none")
-def test_a_second_run_is_the_same_to_the_bit(settings: Settings, methods: dict[str, Any]) -> None:
-    first, second = (run(settings(batch_size=7), seeds=[3, 4], **methods) for _ in range(2))
-    assert torch.equal(weights(first.network), weights(second.network))
-    assert torch.equal(first.history.values.nan_to_num(), second.history.values.nan_to_num())
+@every_method
+@every_kind
+def test_a_second_run_is_the_same_to_the_bit(settings: Settings, network: str, methods: Methods) -> None:
+    chosen = settings(batch_size=7, network=network, epochs=12 if network == "AnimalNet" else 3)
+    assert same(*(run(chosen, seeds=[3, 4], **methods) for _ in range(2)))
 
 
 def test_seeds_are_paired_between_methods(settings: Settings) -> None:
@@ -125,36 +131,12 @@ def test_seeds_are_paired_between_methods(settings: Settings) -> None:
     idle = run(settings(batch_size=7), augmentation={"horizontal_flip": 0.0, "shift": 0}, l1={"strength": 0.0})
     assert torch.equal(weights(plain.network), weights(idle.network))
     for layer in ("fc1", "fc2", "fc3"):
-        assert len({run(settings(), **methods).initial_norms[layer].item() for methods in METHODS}) == 1
+        assert len({run(settings(epochs=1), **methods).initial_norms[layer].item() for methods in METHODS}) == 1
 
 
-@pytest.mark.parametrize(
-    ("methods", "batch_size", "passes"),
-    [
-        ({}, 24, 2),
-        ({"l2": {"strength": 0.1}}, 24, 2),
-        ({"label_smoothing": {"epsilon": 0.1}}, 24, 2),
-        ({"dropout": {"p": 0.5}}, 24, 3),
-        ({"batch_norm": {"momentum": 0.1}}, 24, 3),
-        ({"augmentation": {"horizontal_flip": 0.5, "shift": 0}}, 24, 3),
-        ({}, 12, 4),
-    ],
-)
-def test_a_pass_that_serves_two_purposes_is_computed_once(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, methods: dict[str, Any], batch_size: int, passes: int
-) -> None:
-    calls = []
-    forward = Network.forward
-    monkeypatch.setattr(Network, "forward", lambda *a: calls.append(1) or forward(*a))
-    run(settings(epochs=5, batch_size=batch_size), **methods)
-    assert len(calls) == 5 * passes + 2  # the last measurement is followed by no step
-
-
-def test_the_shared_pass_changes_nothing(settings: Settings) -> None:
-    """An augmentation that does nothing takes the other path, with a pass of its own for training."""
-    shared = run(settings())
-    separate = run(settings(), augmentation={"horizontal_flip": 0.0, "shift": 0})
-    assert torch.equal(weights(shared.network), weights(separate.network))
+def test_a_batch_of_all_images_is_trained_in_their_order(settings: Settings) -> None:
+    """As the whole of them in any batch size that is at least their number."""
+    assert same(run(settings(batch_size=24)), run(settings(batch_size=128)))
 
 
 def test_batch_norm_refuses_a_batch_of_one(settings: Settings) -> None:
@@ -162,45 +144,36 @@ def test_batch_norm_refuses_a_batch_of_one(settings: Settings) -> None:
         with pytest.raises(UserError, match=rf"training\.batch_size: found {size}, .* one of the 24 training images"):
             run(settings(batch_size=size), batch_norm={"momentum": 0.1})
     run(settings(batch_size=23))
+    run(settings(batch_size=22), batch_norm={"momentum": 0.1})
 
 
-def test_images_are_not_changed_in_secret(settings: Settings) -> None:
-    class Secret(REGULARIZERS["l2"]):  # type: ignore[misc, name-defined]
-        def batch(self, x: Tensor, y: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-            return x * 0, y
+@pytest.mark.parametrize("batch_size", [7, 24])
+def test_every_epoch_shows_every_image_once(settings: Settings, batch_size: int) -> None:
+    """And tells which each is, of its replica's."""
+    shown: list[Step] = []
 
-    data = examples(0, 24)
-    with pytest.raises(TypeError, match="changes_inputs = True"):
-        train(settings(), [Secret(strength=0.0)], data, data, CLASSES, [0])
+    class Watch(Work):
+        def batch(self, step: Step) -> None:
+            shown.append(replace(step))
 
-
-def test_every_epoch_shows_every_image_once(settings: Settings) -> None:
-    shown: list[Tensor] = []
-
-    class Watch(REGULARIZERS["l2"]):  # type: ignore[misc, name-defined]
-        def batch(self, x: Tensor, y: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-            shown.append(x[0].flatten(1))
-            return x, y
-
-    data = examples(0, 24)
-    train(settings(batch_size=7, epochs=2), [Watch(strength=0.0)], data, data, CLASSES, [0])
-    assert [len(batch) for batch in shown] == [7, 7, 7, 3] * 2
-    images = data.images[0].flatten(1)
-    first, second = torch.cat(shown[:4]), torch.cat(shown[4:])
-    for epoch in (first, second):
-        assert torch.equal(torch.cdist(images, epoch).argmin(1).sort().values, torch.arange(24))
-    assert not torch.equal(first, second)
-
-
-def test_label_smoothing_is_torchs(settings: Settings) -> None:
-    logits = torch.randn(1, 9, CLASSES, requires_grad=True)
-    labels = torch.randint(CLASSES, (9,))
-    smoothing = regularizers(label_smoothing={"epsilon": 0.2})
-    _, targets = augment(logits, F.one_hot(labels, CLASSES)[None].float(), smoothing, Streams([0], torch.device("cpu")))
-    parameter = nn.Parameter(torch.zeros(1, 9, CLASSES))
-    step(make_optimizer(settings(lr=1.0, momentum=0.0), [], [parameter]), logits + parameter, targets, [], [parameter])
-    expected = torch.autograd.grad(F.cross_entropy(logits[0], labels, label_smoothing=0.2), logits)[0]
-    assert torch.allclose(-parameter.detach(), expected, atol=1e-6)
+    seeds = [0, 5]
+    run(settings(batch_size=batch_size, epochs=2), seeds, others=[method(Watch, "images")])
+    sizes = [7, 7, 7, 3] if batch_size == 7 else [24]
+    assert [step.x.shape[1] for step in shown] == sizes * 2
+    assert [(step.t, step.total) for step in shown] == [(t, 2 * len(sizes)) for t in range(2 * len(sizes))]
+    data = stacked([examples(seed, 24) for seed in seeds])
+    targets = F.one_hot(data.labels, CLASSES).float()
+    orders = []
+    for epoch in (shown[: len(sizes)], shown[len(sizes) :]):
+        index = torch.cat([step.index for step in epoch], 1)
+        for r in range(len(seeds)):
+            assert torch.equal(index[r].sort().values, torch.arange(24))
+            assert torch.equal(torch.cat([step.x for step in epoch], 1)[r], data.images[r, index[r]])
+            assert torch.equal(torch.cat([step.y for step in epoch], 1)[r], targets[r, index[r]])
+        orders += index.unbind()
+    for i, a in enumerate(orders):
+        for b in orders[:i]:
+            assert torch.equal(a, b) == (batch_size == 24)
 
 
 def test_a_diverging_replica_is_marked_and_harms_no_other(settings: Settings) -> None:
@@ -208,9 +181,9 @@ def test_a_diverging_replica_is_marked_and_harms_no_other(settings: Settings) ->
     # Steps of this replica overflow: its pixels are far outside the range of images.
     parts[1] = Examples(parts[1].images * 1e18, parts[1].labels)
     validation = stacked([examples(1000 + seed, 30) for seed in range(3)])
-    trained = train(settings(), [], stacked(parts), validation, CLASSES, [0, 1, 2])
+    trained = train([Job(settings(), (), seed) for seed in range(3)], stacked(parts), validation, CLASSES)
     assert trained.history.diverged.tolist() == [False, True, False]
-    rows = int(trained.history.measured[1])
+    rows = int(trained.history.rows[1])
     assert 1 < rows < 13
     losses = curve(trained.history, "train_loss")[:rows, 1]
     assert losses[:-1].isfinite().all()
@@ -224,101 +197,447 @@ def test_a_diverging_replica_is_marked_and_harms_no_other(settings: Settings) ->
     assert torch.allclose(kept[[0, 2]], weights(healthy.network)[[0, 2]], atol=1e-6)
 
 
-def test_early_stopping_keeps_the_best_epoch(settings: Settings) -> None:
-    patience = 3
-    seeds = [0, 1, 2, 3]
-    trained = run(settings(epochs=40, lr=0.3), seeds=seeds, early_stopping={"patience": patience})
-    history = trained.history
-    stopped = 0
-    for r in range(len(seeds)):
-        last = int(history.measured[r]) - 1
-        accuracies = curve(history, "val_accuracy")[: last + 1, r]
-        best = int(accuracies.argmax())  # the first of equals
-        if last < 40:
-            assert last == best + patience + 1
-            stopped += 1
-        norm = curve(history, "param_norm")[best, r].item()
-        assert trained.network.norm()[r].item() == pytest.approx(norm, rel=1e-6)
-    assert stopped > 0
+@every_method
+def test_a_neighbour_that_diverges_changes_no_bit(settings: Settings, methods: Methods) -> None:
+    """By a learning rate that no training survives."""
+
+    def end(lr: float) -> tuple[Tensor, Tensor, list[bool]]:
+        jobs = [Job(settings(lr=rate, epochs=6), tuple(regularizers(**methods)), 0) for rate in (0.1, lr)]
+        trained = train_jobs(jobs)
+        return weights(trained.network)[0], trained.history.values[..., 0], trained.history.diverged.tolist()
+
+    calm, wild = end(0.1), end(1e30)
+    assert wild[2] == [False, True]
+    assert calm[2] == [False, False]
+    rows = int((~calm[1][:, 0].isnan()).sum())
+    assert torch.equal(calm[0], wild[0])
+    assert torch.equal(calm[1][:rows], wild[1][:rows])
 
 
-def test_stopped_replicas_are_not_moved_by_those_that_go_on(settings: Settings) -> None:
-    chosen = settings(epochs=40, lr=0.3)
-    seeds = [0, 1, 2, 3]
-    together = run(chosen, seeds=seeds, early_stopping={"patience": 3})
-    assert len(set(together.history.measured.tolist())) > 1
-    for r, seed in enumerate(seeds):
-        alone = run(chosen, seeds=[seed], early_stopping={"patience": 3})
-        assert torch.allclose(weights(together.network)[r], weights(alone.network)[0], atol=1e-4)
+def test_training_can_be_interrupted_before_every_epoch(settings: Settings) -> None:
+    calls = []
+    data = examples(0, 24)
+    train([Job(settings(epochs=5), (), 0)], data, data, CLASSES, lambda: calls.append(1))
+    assert len(calls) == 6
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train([Job(settings(), (), 0)], data, data, CLASSES, interrupt)
 
 
-@pytest.mark.parametrize("methods", METHODS, ids=lambda m: "+".join(m) or "none")
+@every_method
+@every_kind
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_everything_is_placed_on_the_device(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, methods: dict[str, Any]
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, network: str, methods: Methods, optimizer: str
 ) -> None:
     """Fake CUDA tensors raise when an operation mixes devices; they hold no numbers and need no GPU."""
-    chosen = settings(batch_size=7)
-    methods = {name: values for name, values in methods.items() if name != "early_stopping"}  # decides on numbers
+    chosen = settings(batch_size=4, network=network, optimizer=optimizer)
+    jobs = [Job(chosen, tuple(regularizers(**methods)), seed) for seed in range(2)]
 
     def backward(loss: Tensor) -> None:  # autograd on CUDA asks for a driver
         assert loss.device.type == "cuda"
-        for parameter in parameters:
+        for parameter in stack.parameters():
             parameter.grad = torch.empty_like(parameter)
 
     monkeypatch.setattr(Tensor, "backward", backward)
+    # What asks for numbers, which fake tensors do not have.
+    monkeypatch.setattr(Tensor, "__bool__", lambda x: True)
+    monkeypatch.setattr(Streams, "beta", lambda streams, purpose, alpha, *shape: streams.uniform(purpose, *shape))
     with FakeTensorMode(allow_non_fake_inputs=True):
         device = torch.device("cuda")
         streams = Streams([0, 1], device)
-        images = torch.empty(2, 7, *SHAPE, device=device)
-        labels = torch.zeros(2, 7, dtype=torch.long, device=device)
-        network = NETWORKS["AnimalNet"].stack(2, SHAPE, CLASSES, device)
-        chosen_regularizers = regularizers(**methods)
-        for regularizer in chosen_regularizers:
-            regularizer.build(network)
-        network.draw(streams)
-        parameters = list(network.parameters())
-        optimizer = make_optimizer(chosen, chosen_regularizers, parameters)
-        optimizer.step = lambda: None  # type: ignore[method-assign]  # the fused kernel has no fake form
-        history = History(2, 3, device)
-        x, y = augment(images, F.one_hot(labels, CLASSES).float(), chosen_regularizers, streams)
-        step(optimizer, network(x, streams), y, chosen_regularizers, parameters)
-        measure(history, network, network(images).detach(), labels, Examples(images, labels))
-        assert {value.device.type for value in network.state_dict().values()} == {"cuda"}
-        assert {history.values.device.type, history.active.device.type, x.device.type, y.device.type} == {"cuda"}
+        data = Examples(torch.empty(2, 7, *SHAPE, device=device), torch.zeros(2, 7, dtype=torch.long, device=device))
+        stack, works = build(jobs, SHAPE, CLASSES, device)
+        stack.draw(streams)
+        opt = make_optimizer(jobs, works, list(stack.parameters()))
+        history = History(2, [0, 1, 2], device)
+        targets = F.one_hot(data.labels, CLASSES).float()
+        for x, y, index in batches(data.images, targets, 4, streams):
+            step = Step(x, y, index, opt.steps, 10, stack, streams)
+            take(step, works, opt)
+            assert step.logits is not None
+            assert {t.device.type for t in (step.x, step.y, step.index, step.logits)} == {"cuda"}
+        state = measure(history, stack, works, data, data)
+        asked = [found for work in works for found in (work.keep(history), work.stop(history)) if found is not None]
+        assert {value.device.type for value in (*state.values(), *asked, *stack.state_dict().values())} == {"cuda"}
+        assert {history.values.device.type, history.active.device.type, history.rows.device.type} == {"cuda"}
+        for averages in opt.states.values():
+            assert {value.device.type for value in averages.values()} == {"cuda"}
 
 
-@pytest.mark.parametrize("shift", [0, 1, 3])
-def test_augmentation_moves_whole_images(shift: int) -> None:
-    x = torch.zeros(1, 50, 1, 9, 9)
-    x[:, :, :, 4, 4] = 1
-    method = REGULARIZERS["augmentation"](horizontal_flip=0.0, shift=shift)
-    moved, _ = method.batch(x, x, Streams([0], torch.device("cpu")))
-    spots = moved[0, :, 0].flatten(1)
-    assert torch.equal(spots.sum(1), torch.ones(50))
-    where = spots.argmax(1)
-    offsets = {(int(i) // 9 - 4, int(i) % 9 - 4) for i in where}
-    span = range(-shift, shift + 1)
-    assert offsets <= {(a, b) for a in span for b in span}
-    assert {a for a, _ in offsets} == {b for _, b in offsets} == set(span)
+def noting(calls: list[tuple[str, str]], name: str) -> type[Work]:
+    """A method that does nothing but note when its hooks are called."""
+
+    class Noting(Work):
+        def build(self, network: Network) -> None:
+            calls.append(("build", name))
+
+        def groups(self, groups: list[Group]) -> list[Group]:
+            calls.append(("groups", name))
+            return groups
+
+        def schedule(self, t: int, total: int) -> float:
+            calls.append(("schedule", name))
+            return 1.0
+
+        def batch(self, step: Step) -> None:
+            calls.append(("batch", name))
+
+        def loss(self, step: Step, loss: Tensor) -> Tensor:
+            calls.append(("loss", name))
+            return loss
+
+        def gradients(self, step: Step, backward: Callable[[], None]) -> None:
+            calls.append(("gradients", name))
+
+        def updated(self, step: Step) -> None:
+            calls.append(("updated", name))
+
+        def weights(self, network: Network) -> dict[str, Tensor] | None:
+            calls.append(("weights", name))
+            return None
+
+        def keep(self, history: History) -> Tensor | None:
+            calls.append(("keep", name))
+            return None
+
+        def stop(self, history: History) -> Tensor | None:
+            calls.append(("stop", name))
+            return None
+
+    return Noting
 
 
-def test_augmentation_repeats_the_edge_and_mirrors() -> None:
-    column = torch.arange(4.0).expand(1, 200, 1, 4, 4)
-    streams = Streams([0], torch.device("cpu"))
-    shifted, _ = REGULARIZERS["augmentation"](horizontal_flip=0.0, shift=1).batch(column, column, streams)
-    rows = {tuple(row.tolist()) for row in shifted[0, :, 0, 0]}
-    assert rows == {(0, 1, 2, 3), (0, 0, 1, 2), (1, 2, 3, 3)}
-    mirrored, _ = REGULARIZERS["augmentation"](horizontal_flip=0.25, shift=0).batch(column, column, streams)
-    flips = (mirrored[0, :, 0, 0, 0] == 3).double().mean().item()
-    assert flips == pytest.approx(0.25, abs=0.08)
-    assert {tuple(row.tolist()) for row in mirrored[0, :, 0, 0]} == {(0, 1, 2, 3), (3, 2, 1, 0)}
+def test_hooks_are_called_in_the_declared_order_whatever_the_order_of_keys(settings: Settings) -> None:
+    orders = []
+    for way in (1, -1):
+        calls: list[tuple[str, str]] = []
+        # On each place two methods, of which the keys tell the order.
+        own = [
+            method(noting(calls, f"{place} {key}"), place, f"{key}_{len(ORDER) - i:02}")
+            for i, place in enumerate(ORDER)
+            for key in ("a", "b")
+        ]
+        trained = run(settings(epochs=1), others=own[::way])
+        assert same(trained, run(settings(epochs=1)))
+        orders.append(calls)
+    assert orders[0] == orders[1]
+    expected = [f"{place} {key}" for place in ORDER for key in ("a", "b")]
+    for hook in ("build", "groups", "batch", "loss", "gradients", "updated"):
+        assert [name for kind, name in orders[0] if kind == hook] == expected, hook
+    for hook in ("weights", "keep", "stop"):  # measured before and after the epoch
+        assert [name for kind, name in orders[0] if kind == hook] == expected * 2, hook
+    assert list(dict.fromkeys(kind for kind, _ in orders[0] if kind != "schedule")) == [
+        "build", "groups", "weights", "keep", "stop", "batch", "loss", "gradients", "updated"
+    ]  # fmt: skip
 
 
-def test_streams_are_named_not_ordered() -> None:
-    device = torch.device("cpu")
-    straight, other = Streams([5, 6], device), Streams([6], device)
-    other.uniform("a new method", 100)
-    assert torch.equal(straight.uniform("init", 4)[1], other.uniform("init", 4)[0])
-    assert not torch.equal(straight.uniform("init", 4)[0], straight.uniform("init", 4)[1])
-    assert not torch.equal(Streams([5], device).uniform("a", 4), Streams([5], device).uniform("b", 4))
-    assert torch.equal(straight.permutation("order", 9).sort().values, torch.arange(9).expand(2, 9))
+def test_the_order_of_keys_does_not_matter(settings: Settings) -> None:
+    methods: Methods = {
+        "weight_decay": {"strength": 0.01},
+        "l1": {"strength": 0.01},
+        "label_smoothing": {"epsilon": 0.1},
+        "dropout": {"p": 0.3},
+        "batch_norm": {"momentum": 0.1},
+        "augmentation": {"horizontal_flip": 0.5, "shift": 1},
+    }
+    backward = dict(reversed(methods.items()))
+    assert same(run(settings(batch_size=8), **methods), run(settings(batch_size=8), **backward))
+
+
+def test_losses_go_through_all_methods_in_turn(settings: Settings) -> None:
+    """A loss doubled before the penalty is added, in its place of `criterion`, or after it, in that of `total`."""
+
+    class Twice(Work):
+        def loss(self, step: Step, loss: Tensor) -> Tensor:
+            return 2 * loss
+
+    plain = settings(lr=0.1, momentum=0.0, epochs=3)
+    halved = plain.model_copy(update={"lr": 0.05})
+    doubled = run(halved, others=[method(Twice, "total")], l2={"strength": 0.01})
+    assert torch.allclose(weights(doubled.network), weights(run(plain, l2={"strength": 0.01}).network), atol=1e-6)
+    before = run(halved, others=[method(Twice, "criterion")], l2={"strength": 0.02})
+    assert torch.allclose(weights(before.network), weights(run(plain, l2={"strength": 0.01}).network), atol=1e-6)
+    assert not torch.allclose(weights(before.network), weights(run(plain, l2={"strength": 0.02}).network), atol=1e-6)
+
+
+def test_the_first_loss_is_the_mean_cross_entropy_of_each_replica(settings: Settings) -> None:
+    found: list[Tensor] = []
+
+    class Watch(Work):
+        def loss(self, step: Step, loss: Tensor) -> Tensor:
+            assert step.logits is not None
+            found.append(loss.detach())
+            logits = step.logits.detach()
+            assert torch.allclose(loss, F.cross_entropy(logits.mT, step.y.mT, reduction="none").mean(1), atol=1e-6)
+            return loss
+
+    trained = run(settings(epochs=3), [0, 1], others=[method(Watch, "criterion")])
+    assert torch.allclose(torch.stack(found).double(), curve(trained.history, "train_loss")[:3], atol=1e-6)
+
+
+class Sharp(Work):
+    """Sharpness-aware steps: gradients at the weights moved up the slope by rho."""
+
+    def gradients(self, step: Step, backward: Callable[[], None]) -> None:
+        own = list(step.network.parameters())
+        slopes = [p.grad for p in own if p.grad is not None]
+        rho = self.each("rho") / norm(slopes)
+        moves = [slope * rho.view(-1, *[1] * (slope.dim() - 1)) for slope in slopes]
+        before = [p.detach().clone() for p in own]
+        with torch.no_grad():
+            for parameter, move in zip(own, moves, strict=True):
+                parameter += move
+        backward()
+        with torch.no_grad():
+            for parameter, value in zip(own, before, strict=True):
+                parameter.copy_(value)
+
+
+class Bowl(Work):
+    """In place of the loss half the sum of squares of the weights, each with a curvature of its own, minus a slope."""
+
+    @staticmethod
+    def curvatures(parameter: Tensor) -> Tensor:
+        return torch.linspace(0.5, 2.0, parameter[0].numel()).view(parameter.shape[1:])
+
+    def loss(self, step: Step, loss: Tensor) -> Tensor:
+        bowls = [(0.5 * self.curvatures(p) * p.square() - 0.1 * p).flatten(1).sum(1) for p in step.network.parameters()]
+        return 0 * loss + torch.stack(bowls).sum(0)
+
+
+def test_gradients_can_be_computed_anew_elsewhere(settings: Settings) -> None:
+    """On a quadratic the gradient moves by rho H g / |g|, for each replica by its own norm."""
+    rho, lr = 0.5, 0.1
+    bowl, sharp = method(Bowl, "criterion"), method(Sharp, "gradients", "sharp", rho=rho)
+    chosen = settings(epochs=1, momentum=0.0, lr=lr)
+    trained = run(chosen, [0, 1], others=[bowl, sharp])
+    initial = NETWORKS["AnimalNet"].stack(2, SHAPE, CLASSES, CPU)
+    initial.draw(Streams([0, 1], CPU))
+    slopes = [Bowl.curvatures(p) * p.detach() - 0.1 for p in initial.parameters()]
+    lengths = torch.cat([slope.flatten(1) for slope in slopes], 1).norm(dim=1)
+    assert lengths[0] != lengths[1]
+    for before, after, slope in zip(initial.parameters(), trained.network.parameters(), slopes, strict=True):
+        unit = slope / lengths.view(-1, *[1] * (slope.dim() - 1))
+        expected = before - lr * (slope + rho * Bowl.curvatures(before) * unit)
+        assert torch.allclose(after, expected, atol=1e-6)
+
+
+def test_gradients_computed_anew_where_they_were_are_the_same(settings: Settings) -> None:
+    sharp = method(Sharp, "gradients", "sharp", rho=0.0)
+    assert same(run(settings(batch_size=7), [0, 1]), run(settings(batch_size=7), [0, 1], others=[sharp]))
+    moved = run(settings(batch_size=7), [0, 1], others=[method(Sharp, "gradients", "sharp", rho=0.05)])
+    assert not torch.allclose(weights(moved.network), weights(run(settings(batch_size=7), [0, 1]).network), atol=1e-3)
+
+
+def test_a_pass_anew_goes_through_the_losses_of_all_methods(settings: Settings) -> None:
+    """Of an idle sharp method and a penalty no more is left than of the penalty."""
+    sharp = method(Sharp, "gradients", "sharp", rho=0.0)
+    penalty: dict[str, Any] = {"l2": {"strength": 0.1}, "label_smoothing": {"epsilon": 0.2}}
+    assert same(run(settings(), **penalty), run(settings(), others=[sharp], **penalty))
+
+
+class Average(Work):
+    """A running average of all that the network's state holds."""
+
+    share: ClassVar[float] = 0.3
+    states: dict[str, Tensor] | None = None
+
+    def weights(self, network: Network) -> dict[str, Tensor] | None:
+        if self.states is None:
+            self.states = {name: value.clone() for name, value in network.state_dict().items()}
+        return self.states
+
+    def updated(self, step: Step) -> None:
+        assert self.states
+        self.states = {
+            name: value.lerp(step.network.state_dict()[name], self.share) for name, value in self.states.items()
+        }
+
+
+def following(states: list[dict[str, Tensor]]) -> type[Work]:
+    class Following(Work):
+        def updated(self, step: Step) -> None:
+            states.append({name: value.clone() for name, value in step.network.state_dict().items()})
+
+    return Following
+
+
+@pytest.mark.parametrize("methods", [{}, {"batch_norm": {"momentum": 0.1}}, {"dropout": {"p": 0.5}}], ids=str)
+def test_an_average_of_weights_is_measured_and_saved_and_training_knows_nothing_of_it(
+    settings: Settings, methods: Methods
+) -> None:
+    chosen, seeds = settings(batch_size=7, epochs=23), [0, 1]
+    plain: list[dict[str, Tensor]] = []
+    beside: list[dict[str, Tensor]] = []
+    run(chosen, seeds, others=[method(following(plain))], **methods)
+    averaged = run(chosen, seeds, others=[method(Average, key="average"), method(following(beside))], **methods)
+    assert len(plain) == len(beside) == 4 * 23
+    for mine, other in zip(plain, beside, strict=True):
+        assert all(torch.equal(value, other[name]) for name, value in mine.items())
+
+    jobs = [Job(chosen, tuple(regularizers(**methods)), seed) for seed in seeds]
+    network, _ = build(jobs, SHAPE, CLASSES, CPU)
+    network.draw(Streams(seeds, CPU))
+    network.eval()
+    data = stacked([examples(seed, 24) for seed in seeds])
+    average = {name: value.clone() for name, value in network.state_dict().items()}
+    states = iter(plain)
+    for epoch in range(24):
+        for state in (next(states) for _ in range(4 * (epoch > 0))):
+            average = {name: value.lerp(state[name], Average.share) for name, value in average.items()}
+        if epoch not in averaged.history.epochs:
+            continue
+        network.load_state_dict(average)
+        row = averaged.history.epochs.index(epoch)
+        with torch.no_grad():
+            logits = network(data.images)
+        losses = F.cross_entropy(logits.mT, data.labels, reduction="none").mean(1)
+        assert torch.equal(curve(averaged.history, "train_loss")[row], losses.double())
+        assert torch.equal(curve(averaged.history, "param_norm")[row], network.norm().double())
+    for name, value in averaged.network.state_dict().items():
+        assert torch.equal(value, average[name])
+
+
+def test_learning_rates_follow_the_product_of_schedules(settings: Settings) -> None:
+    seen: list[tuple[int, int]] = []
+
+    class Falling(Work):
+        def schedule(self, t: int, total: int) -> float:
+            seen.append((t, total))
+            return 1 - t / total
+
+    class Half(Work):
+        def schedule(self, t: int, total: int) -> float:
+            return 0.5
+
+    chosen = settings(batch_size=12, epochs=5)
+    trained = run(chosen, others=[method(Falling), method(Half, key="half")])
+    assert seen == [(t, 10) for t in range(10)]
+    initial = NETWORKS["AnimalNet"].stack(1, SHAPE, CLASSES, CPU)
+    streams, data = Streams([0], CPU), examples(0, 24)
+    initial.draw(streams)
+    model = twin("AnimalNet", SHAPE, CLASSES)
+    copy(initial, 0, model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 0.5 * (1 - t / 10))
+    for _ in range(5):
+        for batch in streams.permutation("batch_order", 24)[0].split(12):
+            optimizer.zero_grad()
+            F.cross_entropy(model(data.images[0, batch]), data.labels[0, batch]).backward()
+            optimizer.step()
+            schedule.step()
+    expected = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert torch.allclose(weights(trained.network)[0], expected, atol=1e-6)
+    assert not torch.allclose(weights(run(chosen).network)[0], expected, atol=1e-3)
+
+
+def test_a_scheduled_learning_rate_is_rounded_once(settings: Settings) -> None:
+    """0.1 * 0.3 in float64, as in PyTorch, and not float32's 0.1 times 0.3."""
+    parameter = torch.zeros(1, 1)
+    optimizer = make_optimizer([Job(settings(lr=0.1, momentum=0.0), (), 0)], [], [parameter])
+    parameter.grad = -torch.ones(1, 1)
+    optimizer.step(0.3)
+    assert parameter.item() == torch.tensor(0.1 * 0.3).item()
+
+
+def test_parameters_can_be_divided_into_groups(settings: Settings) -> None:
+    """As in the groups of torch.optim: biases at a tenth of the rate and undecayed."""
+
+    class Split(Work):
+        def groups(self, groups: list[Group]) -> list[Group]:
+            return [part for group in groups for part in self.parts(group)]
+
+        def parts(self, group: Group) -> list[Group]:
+            own = [p for p in group.parameters if p.dim() == 2]
+            others = [p for p in group.parameters if p.dim() != 2]
+            zero = torch.zeros_like(group.lr)
+            return [replace(group, parameters=others), Group(own, group.lr / 10, zero, group.momentum)]
+
+    trained = run(settings(), others=[method(Split, key="zz")], weight_decay={"strength": 0.1})
+    initial = NETWORKS["AnimalNet"].stack(1, SHAPE, CLASSES, CPU)
+    initial.draw(Streams([0], CPU))
+    model, data = twin("AnimalNet", SHAPE, CLASSES), examples(0, 24)
+    copy(initial, 0, model)
+    weighty = [p for p in model.parameters() if p.dim() == 2]
+    biases = [p for p in model.parameters() if p.dim() == 1]
+    groups = [{"params": weighty, "lr": 0.1, "weight_decay": 0.1}, {"params": biases, "lr": 0.01}]
+    optimizer = torch.optim.SGD(groups, momentum=0.9)
+    for _ in range(12):
+        optimizer.zero_grad()
+        F.cross_entropy(model(data.images[0]), data.labels[0]).backward()
+        optimizer.step()
+    expected = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert torch.allclose(weights(trained.network)[0], expected, atol=1e-5)
+    whole = run(settings(), weight_decay={"strength": 0.1})
+    assert not torch.allclose(weights(whole.network)[0], expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_methods_choose_what_is_kept_and_when_to_stop(settings: Settings, every: bool) -> None:
+    """What was kept at row e is a training of so many epochs; who is stopped has no more rows."""
+
+    class Chosen(Work):
+        every_epoch: ClassVar[bool] = every
+
+        def keep(self, history: History) -> Tensor:
+            return torch.tensor([history.row in rows for rows in ((2,), (0, 5), (3, 9))])
+
+        def stop(self, history: History) -> Tensor:
+            return torch.tensor([history.row >= 4, False, history.row >= 7])
+
+    chosen, seeds = settings(epochs=24), [0, 1, 2]
+    trained = run(chosen, seeds, others=[method(Chosen)])
+    assert len(trained.history.epochs) == (25 if every else 23)
+    assert trained.history.rows.tolist() == [5, 25 if every else 23, 8]
+    for r, epochs in enumerate((2, 5, 3)):  # the last would be kept at 9, when it was stopped already
+        shorter = run(settings(epochs=epochs), seeds)
+        for name, value in trained.network.state_dict().items():
+            assert torch.equal(value[r], shorter.network.state_dict()[name][r])
+        assert torch.equal(trained.history.values[: epochs + 1, :, r], shorter.history.values[:, :, r])
+
+
+def test_training_ends_when_all_are_stopped(settings: Settings) -> None:
+    class Stopping(Work):
+        def stop(self, history: History) -> Tensor:
+            return torch.full((2,), history.row >= 3)
+
+    calls: list[int] = []
+    data = stacked([examples(seed, 24) for seed in (0, 1)])
+    jobs = [Job(settings(), (method(Stopping),), seed) for seed in (0, 1)]
+    trained = train(jobs, data, data, CLASSES, lambda: calls.append(1))
+    assert len(calls) == 4
+    assert trained.history.rows.tolist() == [4, 4]
+    shorter = train([replace(job, settings=settings(epochs=3), methods=()) for job in jobs], data, data, CLASSES)
+    assert torch.equal(weights(trained.network), weights(shorter.network))
+
+
+def test_who_has_stopped_or_diverged_does_not_go_on(settings: Settings) -> None:
+    """Though the method says so only once."""
+
+    class Once(Work):
+        def stop(self, history: History) -> Tensor:
+            return torch.tensor([history.row == 2, False, False])
+
+    jobs = [Job(settings(lr=lr), (method(Once),), 0) for lr in (0.1, 1e30, 0.1)]
+    trained = train_jobs(jobs)
+    assert trained.history.rows.tolist()[::2] == [3, 13]
+    assert trained.history.diverged.tolist() == [False, True, False]
+    assert trained.history.rows[1] < 4
+    shorter = train_jobs([replace(job, settings=job.settings.model_copy(update={"epochs": 2})) for job in jobs])
+    assert torch.equal(weights(trained.network)[0], weights(shorter.network)[0])
+
+
+def test_two_methods_that_keep_have_to_agree(settings: Settings) -> None:
+    def keeping(rows: set[int]) -> type[Work]:
+        class Keeping(Work):
+            def keep(self, history: History) -> Tensor:
+                return torch.tensor([history.row in rows])
+
+        return Keeping
+
+    trained = run(settings(), others=[method(keeping({2, 5}), key="a"), method(keeping({5, 9}), key="b")])
+    assert torch.equal(weights(trained.network), weights(run(settings(epochs=5)).network))

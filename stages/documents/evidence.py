@@ -1,0 +1,161 @@
+"""What the experiments came to, as the claims read it: one number per case, seed and metric."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from stages import documents
+from stages.config import Params
+from stages.errors import UserError
+
+DATA = Path("data")
+EVALUATION = "evaluation"
+"""The benchmark of the variants, among the experiments; the others are those of the documents."""
+
+
+class NotTestedError(Exception):
+    """An experiment that `params.yaml` does not ask for; the text says what to do."""
+
+
+class OutcomeKey(NamedTuple):
+    """Names a number that each seed has."""
+
+    experiment: str
+    case: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """An outcome seed by seed, or a difference of outcomes."""
+
+    terms: tuple[tuple[float, OutcomeKey], ...]
+    """What is summed, each with its weight."""
+
+    def __sub__(self, other: Measure) -> Measure:
+        return Measure(self.terms + tuple((-weight, outcome) for weight, outcome in other.terms))
+
+
+def of_benchmark(variant: str, task: str = "clean", metric: str = "test_accuracy") -> Measure:
+    """A metric of a variant of the benchmark."""
+    return Measure(((1.0, OutcomeKey(EVALUATION, f"{variant}/{task}", metric)),))
+
+
+def of_document(name: str, case: str, metric: str) -> Measure:
+    """A metric of a case of a document's experiment."""
+    return Measure(((1.0, OutcomeKey(name, case, metric)),))
+
+
+@dataclass(frozen=True)
+class ExperimentEvidence:
+    """What one experiment came to."""
+
+    file: str
+    """The outcomes lie there, for the reader who wants them."""
+    data: str
+    """Title of the data it was run on."""
+    outcomes: pd.Series
+    """Values by `case, metric, seed`."""
+    deviations: Mapping[str, float]
+    """The relative difference of two computations, by the name of their identity; NaN for what is not finite."""
+    record: str = ""
+    """The deviations lie there."""
+    unfinished: frozenset[str] = frozenset()
+    """Cases in which a network was still learning when its epochs were used up."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The experiments that have run, by name."""
+
+    experiments: Mapping[str, ExperimentEvidence]
+
+    def values(self, *measures: Measure) -> pd.DataFrame:
+        """A column for each measure, a row for each seed; NaN where a seed lacks one.
+
+        Raises `NotTestedError` for what `params.yaml` leaves out and `KeyError` for what no experiment measures.
+        """
+        columns = []
+        for measure in measures:
+            parts = [weight * self._outcome(outcome) for weight, outcome in measure.terms]
+            columns.append(pd.concat(parts, axis=1).sum(axis=1, skipna=False))
+        return pd.concat(columns, axis=1).sort_index()
+
+    def unfinished(self, *measures: Measure) -> list[str]:
+        """The cases among those of the measures that had not finished learning."""
+        outcomes = [outcome for measure in measures for _, outcome in measure.terms]
+        return sorted({o.case for o in outcomes if o.case in self._experiment(o.experiment).unfinished})
+
+    def deviation(self, experiment: str, identity: str) -> float:
+        return self._experiment(experiment).deviations[identity]
+
+    def _experiment(self, name: str) -> ExperimentEvidence:
+        if name not in self.experiments:
+            raise NotTestedError(f"name `{name}` under `documents` in params.yaml, then run `dvc repro claims`")
+        return self.experiments[name]
+
+    def _outcome(self, wanted: OutcomeKey) -> pd.Series:
+        outcomes = self._experiment(wanted.experiment).outcomes
+        if wanted.experiment == EVALUATION and wanted.case not in outcomes.index.unique("case"):
+            variant, task = wanted.case.split("/")
+            keys = f"`{variant}` under `variants` and `{task}` under `tasks`"
+            raise NotTestedError(f"name {keys} in params.yaml, then run `dvc repro claims`")
+        return outcomes.loc[(wanted.case, wanted.metric)]
+
+
+def read(params: Params, names: Iterable[str]) -> Evidence:
+    """The benchmark, and the experiments of the documents of these names, from `data/`.
+
+    Raises `UserError` if one is missing: it has not run since the parameters changed.
+    """
+    try:
+        experiments = {EVALUATION: _evaluation(params)}
+        experiments |= {name: _document(documents.FOLDER / name) for name in names}
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename or error} is missing; `dvc repro claims` makes it and the claims") from None
+    return Evidence(experiments)
+
+
+def _evaluation(params: Params) -> ExperimentEvidence:
+    """The benchmark: cases are named `<variant>/<task>`; `train_error` is added to the metrics."""
+    file = DATA / "evaluation/runs.parquet"
+    runs = pd.read_parquet(file)
+    if missing := sorted(set(params.variants) - set(runs["variant"])):
+        raise UserError(f"{file} knows nothing of {', '.join(missing)}; run `dvc repro claims`")
+    runs = runs[runs["variant"].isin(params.variants)].copy()
+    runs["train_error"] = 1 - runs["train_accuracy"]
+    runs["case"] = runs["variant"] + "/" + runs["task"]
+    unfinished = frozenset(runs.loc[runs["unfinished"], "case"])
+    tidy = runs.drop(columns=["variant", "task"]).melt(["case", "seed"], var_name="metric")
+    card = json.loads((DATA / "card.json").read_text(encoding="utf-8"))
+    return ExperimentEvidence(str(file), card["title"], indexed(tidy), {}, unfinished=unfinished)
+
+
+def _document(folder: Path) -> ExperimentEvidence:
+    file, record_file = folder / "outcomes.parquet", folder / "record.json"
+    record = json.loads(record_file.read_text(encoding="utf-8"))
+    deviations = {
+        name: np.nan if identity["deviation"] is None else identity["deviation"]
+        for name, identity in record["identities"].items()
+    }
+    outcomes = indexed(pd.read_parquet(file))
+    return ExperimentEvidence(str(file), record["data"]["title"], outcomes, deviations, str(record_file))
+
+
+def indexed(outcomes: pd.DataFrame) -> pd.Series:
+    """The column `value` of a table `case, seed, metric, value`, as float64 by case, metric and seed.
+
+    Raises `ValueError` if a case has two values of one metric under one seed.
+    """
+    key = ["case", "metric", "seed"]
+    if outcomes.duplicated(key).any():
+        raise ValueError(f"two values for {outcomes.loc[outcomes.duplicated(key), key].iloc[0].to_dict()}")
+    values = pd.to_numeric(outcomes["value"]).to_numpy(np.float64, na_value=np.nan)
+    return pd.Series(values, pd.MultiIndex.from_frame(outcomes[key])).sort_index()

@@ -1,0 +1,47 @@
+"""What is measured while a stack trains, kept on the device until training ends."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "param_norm")
+"""Losses are mean negative log likelihoods in nats, accuracies shares in [0, 1]; norms are over weights and biases."""
+
+
+def measured_epochs(epochs: int, every: bool = False) -> list[int]:
+    """The epochs after which a training of so many is measured, 0 (the initial weights) and the last among them.
+
+    Each of the first twenty, where most happens, then at distances of a tenth of the way; all if ``every``.
+    """
+    found = [0]
+    while found[-1] < epochs:
+        found.append(min(epochs, found[-1] + (1 if every else max(1, found[-1] // 10))))
+    return found
+
+
+class History:
+    """Measurements of R replicas: row i holds the state after ``epochs[i]`` epochs, row 0 the initial weights."""
+
+    def __init__(self, replicas: int, epochs: list[int], device: torch.device):
+        self.epochs = epochs
+        self.values = torch.full((len(epochs), len(METRICS), replicas), torch.nan, dtype=torch.double, device=device)
+        self.active = torch.ones(replicas, dtype=torch.bool, device=device)
+        """(R,): the replicas still in training."""
+        self.rows = torch.zeros(replicas, dtype=torch.long, device=device)
+        """(R,): how many rows of each replica hold measurements."""
+        self.diverged = torch.zeros(replicas, dtype=torch.bool, device=device)
+        """(R,): the replicas whose training loss became infinite or undefined."""
+        self.row = -1
+
+    def record(self, **metrics: Tensor) -> None:
+        """Add a row: a tensor (R,) for each of ``METRICS``."""
+        self.row += 1
+        self.values[self.row] = torch.stack([metrics[name].double() for name in METRICS])
+        self.rows += self.active
+        self.diverged |= self.active & ~metrics["train_loss"].isfinite()
+        self.active = self.active & ~self.diverged
+
+    def latest(self, metric: str) -> Tensor:
+        """The newest measurement (R,) of a metric."""
+        return self.values[self.row, METRICS.index(metric)]

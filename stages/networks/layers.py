@@ -1,0 +1,236 @@
+"""Layers for a stack of R replicas: inputs (R, N, ...), every parameter (R, ...).
+
+Of a layer's arithmetic nothing may depend on which replicas share its stack, to the last bit: tests hold all of them
+to that on a CPU.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stages.streams import Streams
+
+ALIGNED = 4
+"""Numbers of 4 bytes in 16."""
+
+
+class Weighted(nn.Module):
+    """A layer with a weight (R, outputs, ...) and a bias (R, outputs)."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    def draw(self, replica: int, generator: torch.Generator) -> None:
+        """Draw one replica's weights as ``torch.nn.Linear`` and ``torch.nn.Conv2d`` draw theirs, on the CPU."""
+        weight, bias = torch.empty(self.weight.shape[1:]), torch.empty(self.bias.shape[1:])
+        nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+        bound = 1 / math.sqrt(weight[0].numel())
+        nn.init.uniform_(bias, -bound, bound, generator=generator)
+        with torch.no_grad():
+            self.weight[replica] = weight
+            self.bias[replica] = bias
+
+
+class Linear(Weighted):
+    """R linear maps: (R, N, inputs) to (R, N, outputs)."""
+
+    def __init__(self, replicas: int, inputs: int, outputs: int, device: torch.device):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(replicas, outputs, inputs, device=device))
+        self.bias = nn.Parameter(torch.empty(replicas, outputs, device=device))
+
+    def forward(self, x: Tensor) -> Tensor:
+        images, (outputs, inputs) = x.shape[1], self.weight.shape[1:]
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        # MKL rounds a product by whether a matrix begins at a multiple of 16 bytes. Where those of a stack would not,
+        # rows of zeros between them see to it, or a replica's bits would depend on its place in the stack.
+        if images % ALIGNED:
+            x = F.pad(x, (0, 0, 0, -images % ALIGNED))
+        if inputs % ALIGNED and outputs % ALIGNED:
+            weight, bias = F.pad(weight, (0, 0, 0, -outputs % ALIGNED)), F.pad(bias, (0, -outputs % ALIGNED))
+        # This order of the factors gives the weights a gradient in their own layout, which saves a copy every step.
+        return torch.baddbmm(bias[..., None], weight, x.mT).mT[:, :images, :outputs]
+
+
+class Conv2d(Weighted):
+    """R convolutions of square kernels, padded so that stride 1 keeps the size: (R, N, C, H, W) to (R, N, C', H', W').
+
+    One replica after the other: on a CPU, one grouped convolution takes as long or longer and rounds a replica by its
+    neighbours, and unfolding with one product takes three to ten times as long. On a GPU the grouped one saves starts.
+    """
+
+    def __init__(self, replicas: int, inputs: int, outputs: int, kernel: int, device: torch.device, stride: int = 1):
+        super().__init__()
+        self.stride, self.padding = stride, kernel // 2
+        self.weight = nn.Parameter(torch.empty(replicas, outputs, inputs, kernel, kernel, device=device))
+        self.bias = nn.Parameter(torch.empty(replicas, outputs, device=device))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not x.is_cuda:
+            parts = zip(x.unbind(), self.weight.unbind(), self.bias.unbind(), strict=True)
+            return torch.stack([F.conv2d(*part, self.stride, self.padding) for part in parts])
+        replicas = len(x)
+        y = F.conv2d(
+            x.transpose(0, 1).flatten(1, 2),
+            self.weight.flatten(0, 1),
+            self.bias.flatten(),
+            self.stride,
+            self.padding,
+            groups=replicas,
+        )
+        return y.unflatten(1, (replicas, -1)).transpose(0, 1)
+
+
+class Normalization(nn.Module):
+    """A layer that normalizes units or channels, with a scale (R, units) and a shift (R, units) of its own."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    def __init__(self, replicas: int, units: int, device: torch.device):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(replicas, units, device=device))
+        self.bias = nn.Parameter(torch.zeros(replicas, units, device=device))
+
+
+class BatchNorm(Normalization):
+    """R batch normalizations over (R, N, units, ...); each unit or channel of each replica has its own statistics."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, replicas: int, units: int, momentum: float, device: torch.device):
+        super().__init__(replicas, units, device)
+        self.momentum = momentum
+        self.register_buffer("running_mean", torch.zeros(replicas, units, device=device))
+        self.register_buffer("running_var", torch.ones(replicas, units, device=device))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.transpose(1, 2)  # the layout in which `Linear` leaves its outputs, so that nothing is copied
+        normalized = F.batch_norm(
+            x.reshape(1, x.shape[0] * x.shape[1], -1),
+            self.running_mean.view(-1),
+            self.running_var.view(-1),
+            self.weight.view(-1),
+            self.bias.view(-1),
+            self.training,
+            self.momentum,
+        )
+        return normalized.view(x.shape).transpose(1, 2)
+
+
+class LayerNorm(Normalization):
+    """R layer normalizations over the units or channels of (R, N, units, ...), for each example and place alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = x.movedim(2, -1)
+        shape = [len(x), *[1] * (last.dim() - 2), -1]
+        normalized = F.layer_norm(last, last.shape[-1:]) * self.weight.view(shape) + self.bias.view(shape)
+        return normalized.movedim(-1, 2)
+
+
+class Noise(nn.Module):
+    """A layer that draws in training; the network that it hangs in tells it from where."""
+
+    streams: Streams | None = None
+    purpose: str = ""
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform draws on [0, 1): (R, *shape)."""
+        if self.streams is None:
+            raise RuntimeError("noise needs the streams that Network.draw hands to what hangs in the network")
+        return self.streams.uniform(self.purpose, *shape)
+
+
+class Dropout(Noise):
+    """Zeroes each number of (R, N, ...) with probability p (R,), and scales the rest to keep the mean; in training."""
+
+    def __init__(self, p: Tensor):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        p = self.p.view(-1, *[1] * (x.dim() - 1))
+        return x * (self.uniform(*x.shape[1:]) >= p) / (1 - p)
+
+
+class Residual(nn.Module):
+    """Adds to its input, or to a shortcut's output, what a branch makes of it."""
+
+    def __init__(self, branch: nn.Module, shortcut: nn.Module | None = None):
+        super().__init__()
+        self.branch, self.shortcut = branch, shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.branch(x)
+        return y + (x if self.shortcut is None else self.shortcut(x))
+
+
+class MaxPool(nn.Module):
+    """The largest of each square of ``size`` by ``size``: (R, N, C, H, W) to (R, N, C, H // size, W // size)."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x.flatten(0, 1), self.size).unflatten(0, x.shape[:2])
+
+
+class GlobalMeanPool(nn.Module):
+    """Means over all places: (R, N, C, H, W) to (R, N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(3).mean(-1)
+
+
+class Flatten(nn.Module):
+    """Images (R, N, C, H, W) to rows (R, N, C * H * W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2)
+
+
+class Activation(nn.Module):
+    """A function of each number, by its name in ``torch.nn.functional``."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.function = getattr(F, name)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.function(x)
+        return y
+
+
+KINDS = ("input", "norm", "drop", "branch")
+"""The kinds of places: for images, after a hidden layer's linear map, after that and before the activation, at the end
+of a residual branch."""
+
+
+class Place(nn.Module):
+    """Where methods hang modules of theirs: does nothing by itself, else applies them in the order they came.
+
+    ``kind`` is one of ``KINDS``; ``units`` are the units or channels there.
+    """
+
+    def __init__(self, kind: str, units: int):
+        super().__init__()
+        self.kind, self.units = kind, units
+        self.hung = nn.ModuleDict()
+
+    def hang(self, name: str, module: nn.Module) -> None:
+        """Add a module; one of the same name, which a network may come with, makes room."""
+        self.hung[name] = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        for module in self.hung.values():
+            x = module(x)
+        return x

@@ -1,0 +1,53 @@
+"""Stage ``plan``: for each variant, in ``data/plan/<variant>.json``, what its training depends on and others' does not.
+
+Its parameters and the contents of its own methods' files. So a new method trains nothing but itself, and an edited one
+only the variants that use it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from stages import config, files, regularizers
+from stages.config import Variant
+from stages.errors import stage
+from stages.regularizers import base
+
+PLAN = Path("data/plan")
+
+
+@stage
+def main() -> None:
+    params = config.load()
+    for variant in params.variants.values():
+        files.write_json(PLAN / f"{variant.name}.json", plan(variant))
+    for path in PLAN.glob("*.json"):
+        if path.stem not in params.variants:
+            path.unlink()
+    print(f"{PLAN}: {len(params.variants)} variants")
+
+
+def plan(variant: Variant) -> dict[str, Any]:
+    """What decides how a variant is trained, besides the code that all share."""
+    return {
+        "parameters": variant.parameters(),
+        "methods": {str(path): files.sha256(path) for path in own_files(variant)},
+    }
+
+
+def own_files(variant: Variant) -> list[Path]:
+    """The files that hold a variant's methods, and those beside them that these take something from."""
+    shared = {regularizers.__name__, base.__name__}  # what all methods take from is the training's own code
+    found: set[str] = set()
+    new = {type(method).__module__ for method in variant.regularizers}
+    while new := new - found - shared:
+        found |= new
+        used = {getattr(value, "__module__", "") for name in new for value in vars(sys.modules[name]).values()}
+        new = {str(name) for name in used if str(name).startswith(f"{regularizers.__name__}.")}
+    return sorted(Path(*name.split(".")).with_suffix(".py") for name in found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""The pages on the seed documents' experiments, one module each."""

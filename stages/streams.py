@@ -1,0 +1,59 @@
+"""Random numbers for a stack of replicas, each replica drawing from streams of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages import rng
+
+
+class Streams:
+    """One random stream per replica and purpose.
+
+    Numbers are drawn on the CPU and moved, so they are the same on every device, and the same whether a replica
+    trains alone or in a stack.
+    """
+
+    def __init__(self, seeds: Sequence[int], device: torch.device):
+        self.seeds, self.device = tuple(seeds), device
+        self._generators: dict[tuple[int, str], torch.Generator] = {}
+        self._numpys: dict[tuple[int, str], np.random.Generator] = {}
+
+    def generator(self, replica: int, purpose: str) -> torch.Generator:
+        """The replica's CPU generator for a purpose, such as ``init`` or ``batch_order``."""
+        key = replica, purpose
+        if key not in self._generators:
+            state = rng.sequence(self.seeds[replica], purpose).generate_state(1, "uint64")
+            self._generators[key] = torch.Generator().manual_seed(int(state[0] >> 1))
+        return self._generators[key]
+
+    def _numpy(self, replica: int, purpose: str) -> np.random.Generator:
+        """For draws whose last bits depend on the processor in torch, and in NumPy do not."""
+        key = replica, purpose
+        if key not in self._numpys:
+            self._numpys[key] = rng.generator(self.seeds[replica], purpose)
+        return self._numpys[key]
+
+    def uniform(self, purpose: str, *shape: int) -> Tensor:
+        """Uniform draws on [0, 1): (R, *shape)."""
+        draws = [torch.rand(shape, generator=self.generator(r, purpose)) for r in range(len(self.seeds))]
+        return torch.stack(draws).to(self.device)
+
+    def normal(self, purpose: str, *shape: int) -> Tensor:
+        """Standard normal draws: (R, *shape)."""
+        draws = [self._numpy(r, purpose).standard_normal(shape, np.float32) for r in range(len(self.seeds))]
+        return torch.from_numpy(np.stack(draws)).to(self.device)
+
+    def beta(self, purpose: str, alpha: Tensor, *shape: int) -> Tensor:
+        """Draws from Beta(alpha, alpha), alpha (R,) positive: (R, *shape)."""
+        draws = [self._numpy(r, purpose).beta(a, a, shape) for r, a in enumerate(alpha.tolist())]
+        return torch.from_numpy(np.stack(draws)).float().to(self.device)
+
+    def permutation(self, purpose: str, n: int) -> Tensor:
+        """An order of n things for each replica: (R, n)."""
+        draws = [torch.randperm(n, generator=self.generator(r, purpose)) for r in range(len(self.seeds))]
+        return torch.stack(draws).to(self.device)

@@ -1,0 +1,113 @@
+"""What is learnt: the images outside the test set, and for each task its labels and each seed's training images.
+
+`prepare` writes it and training reads it. The test set has a module of its own, `datasets/test_set.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.errors import UserError
+from stages.files import replacing, write_text
+
+POOL = Path("data/pool.npz")
+SPLITS = Path("data/splits.json")
+COLUMN = "labels/"
+"""What the names of the label columns begin with in `POOL`."""
+
+Images = NDArray[np.uint8]
+"""(N, height, width, channels), 0 to 255."""
+Labels = NDArray[np.int64]
+"""(N,), indices into the names of the classes."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Disjoint indices into the pool: what a seed trains on and what it is validated on."""
+
+    train: Labels
+    val: Labels
+
+
+@dataclass(frozen=True)
+class Task:
+    """Labels to learn, and from how many images: every seed's `split.train` has the same length."""
+
+    name: str
+    labels: Labels
+    """The labels of the whole pool, right and wrong ones."""
+    splits: Mapping[int, Split]
+    """By seed. What a seed is validated on is the same for every task, and of its training sets of two tasks the
+    smaller is part of the larger."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """The images outside the test set, and what is learnt of them."""
+
+    images: Images
+    classes: tuple[str, ...]
+    tasks: Mapping[str, Task]
+    """By name; the first has the true labels."""
+
+    @property
+    def true(self) -> Labels:
+        """The true labels of the pool."""
+        return next(iter(self.tasks.values())).labels
+
+
+def read(pool: Path = POOL, splits: Path = SPLITS) -> Material:
+    """What `write` wrote. Raises `UserError` if it is missing."""
+    arrays = load_arrays(pool)
+    try:
+        drawn = json.loads(splits.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _missing(splits) from None
+    tasks = {}
+    for column, labels in arrays.items():
+        if column.startswith(COLUMN):
+            name = column.removeprefix(COLUMN)
+            own = {
+                int(seed): Split(np.array(parts["train"][name], np.int64), np.array(parts["val"], np.int64))
+                for seed, parts in drawn.items()
+            }
+            tasks[name] = Task(name, labels, own)
+    return Material(arrays["images"], tuple(str(name) for name in arrays["classes"]), tasks)
+
+
+def write(material: Material, pool: Path = POOL, splits: Path = SPLITS) -> None:
+    """The arrays, and the splits with one seed a line."""
+    tasks = material.tasks
+    columns = {f"{COLUMN}{name}": task.labels for name, task in tasks.items()}
+    save_arrays(pool, images=material.images, classes=np.array(material.classes), **columns)
+    lines = []
+    for seed, split in next(iter(tasks.values())).splits.items():
+        train = {name: task.splits[seed].train.tolist() for name, task in tasks.items()}
+        lines.append(f'"{seed}": ' + json.dumps({"train": train, "val": split.val.tolist()}))
+    write_text(splits, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz file, without pickles."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise _missing(path) from None
+
+
+def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """An npz file whose bytes depend on the arrays alone."""
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def _missing(path: Path) -> UserError:
+    return UserError(f"{path} is missing; `dvc repro prepare` makes it")

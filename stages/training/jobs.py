@@ -1,0 +1,235 @@
+"""Many replicas: which train together, side by side on all cores, each kept on disk as soon as it is finished."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from stages.config import Training
+from stages.networks import parameter_count
+from stages.regularizers import Regularizer
+from stages.tasks import Material
+from stages.training import kept
+from stages.training.examples import select
+from stages.training.loop import Job, train
+from stages.training.parallel import cores, in_threads
+
+CPU_STACK = 15
+"""The most replicas that train together on a CPU: more gain nothing."""
+CPU_STACK_PARAMETERS = 1_000_000
+"""The most parameters that a stack of more than one replica has on a CPU: what a core's cache holds."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One replica to train."""
+
+    settings: Training
+    methods: tuple[Regularizer, ...]
+    task: str
+    seed: int
+
+    @property
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """What decides how it is trained, by section."""
+        own = {method.key: method.model_dump() for method in self.methods}
+        return {"training": self.settings.model_dump(exclude={"device"}), **own}
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One finished replica."""
+
+    task: str
+    seed: int
+    epochs: np.ndarray
+    """The epochs after which it was measured: (n,)."""
+    history: np.ndarray
+    """The metrics then: (n, metrics)."""
+    diverged: bool
+    initial_norms: dict[str, float]
+    weights: dict[str, Tensor]
+    """Its state, by name."""
+
+
+def train_all(
+    title: str,
+    units: Sequence[Unit],
+    material: Material,
+    device: torch.device,
+    store: Path,
+    conditions: Mapping[str, Any],
+) -> list[Replica]:
+    """Train replicas, and give them in the order of `units`.
+
+    A finished replica is kept in the folder `store` under a name that stands for all that made it: its parameters and
+    seed, its images and labels, and `conditions` such as code and versions. It is not trained again while it is found
+    there undamaged, whatever else trains with it. An interruption (Ctrl-C) stops every stack at its next epoch.
+    """
+    files = {unit: store / f"{address(unit, material, conditions)}.replica" for unit in units}
+    found = {unit: tensors for unit, file in files.items() if (tensors := kept.kept(file))}
+    stacks = together([unit for unit in units if unit not in found], material, device)
+
+    def run(stack: Sequence[Unit], check: Callable[[], None]) -> list[dict[str, Tensor]]:
+        def on_epoch() -> None:
+            check()
+            progress.advance(stack)
+
+        finished = train_stack(stack, material, device, on_epoch)
+        outcome = [kept.keep(files[unit], tensors) for unit, tensors in zip(stack, finished, strict=True)]
+        progress.finish(stack)
+        return outcome
+
+    with Progress(title, units, stacks) as progress:
+        for stack, outcome in zip(stacks, in_threads(run, stacks, None if device.type == "cpu" else 1), strict=True):
+            found |= zip(stack, outcome, strict=True)
+    return [_replica(unit, found[unit]) for unit in units]
+
+
+def address(unit: Unit, material: Material, conditions: Mapping[str, Any]) -> str:
+    """A name for all that decides the outcome of a unit."""
+    task = material.tasks[unit.task]
+    split = task.splits[unit.seed]
+    shape = {"classes": len(material.classes), "image": material.images.shape[1:]}
+    record = {"parameters": unit.parameters, "seed": unit.seed, **shape, **conditions}
+    arrays = [part[indices] for indices in (split.train, split.val) for part in (material.images, task.labels)]
+    return kept.address(record, *arrays)
+
+
+def together(units: Sequence[Unit], material: Material, device: torch.device) -> list[list[Unit]]:
+    """Units in stacks.
+
+    Those of one stack have as many training images and differ in nothing but task, seed, learning rate, momentum and
+    what their methods let differ. On a GPU as many share one as fit in half of its memory; on a CPU small networks
+    share one, for the overhead of operations would take most of their time, and every core has work. A replica's
+    outcome does not depend on what it shares a stack with.
+    """
+    groups: dict[str, list[Unit]] = {}
+    for unit in units:
+        settings = unit.settings.model_dump(exclude={"lr", "momentum", "device"})
+        shared = [[m.key, m.model_dump(exclude=set(m.differ))] for m in unit.methods]
+        images = [len(part) for part in _parts(unit, material)]
+        groups.setdefault(json.dumps([settings, shared, images], sort_keys=True), []).append(unit)
+    stacks = []
+    for group in groups.values():
+        count = -(-len(group) // most(group[0], material, device))
+        if device.type == "cpu":
+            count = min(len(group), max(count, cores() // len(groups)))
+        stacks += [group[i * len(group) // count : (i + 1) * len(group) // count] for i in range(count)]
+    return stacks
+
+
+def most(unit: Unit, material: Material, device: torch.device) -> int:
+    """The most replicas like `unit` that one stack may hold."""
+    height, width, channels = material.images.shape[1:]
+    parameters = parameter_count(unit.settings.network, (channels, height, width), len(material.classes))
+    if device.type != "cuda":
+        return max(1, min(CPU_STACK, CPU_STACK_PARAMETERS // parameters))
+    images = sum(len(part) for part in _parts(unit, material))
+    # In bytes: each image a few times over, the weights with gradient, momentum and copies.
+    needed = 4 * (4 * images * height * width * channels + 8 * parameters)
+    return max(1, int(torch.cuda.get_device_properties(device).total_memory / 2 / needed))
+
+
+def train_stack(
+    stack: Sequence[Unit], material: Material, device: torch.device, on_epoch: Callable[[], None] = lambda: None
+) -> list[dict[str, Tensor]]:
+    """Train one stack; of each replica the outcome as tensors, as they are kept on disk."""
+    labels = [material.tasks[unit.task].labels for unit in stack]
+    train_indices, val_indices = zip(*(_parts(unit, material) for unit in stack), strict=True)
+    trained = train(
+        [Job(unit.settings, unit.methods, unit.seed) for unit in stack],
+        select(material.images, labels, train_indices, device),
+        select(material.images, labels, val_indices, device),
+        len(material.classes),
+        on_epoch,
+    )
+    history, rows = trained.history, trained.history.rows.tolist()
+    return [
+        {
+            "epochs": torch.tensor(history.epochs[: rows[r]]),
+            "history": history.values[: rows[r], :, r].contiguous().cpu(),
+            "diverged": history.diverged[r].cpu(),
+            **{f"initial_norms/{layer}": norms[r].cpu() for layer, norms in trained.initial_norms.items()},
+            **{f"weights/{name}": value[r].contiguous().cpu() for name, value in trained.network.state_dict().items()},
+        }
+        for r in range(len(stack))
+    ]
+
+
+def _parts(unit: Unit, material: Material) -> tuple[np.ndarray, np.ndarray]:
+    split = material.tasks[unit.task].splits[unit.seed]
+    return split.train, split.val
+
+
+def weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of a replica by name, of the tensors that `train_stack` gives."""
+    return dict(_within(tensors, "weights/"))
+
+
+def _within(tensors: Mapping[str, Tensor], group: str) -> Iterator[tuple[str, Tensor]]:
+    return ((name.removeprefix(group), value) for name, value in tensors.items() if name.startswith(group))
+
+
+def _replica(unit: Unit, tensors: dict[str, Tensor]) -> Replica:
+    return Replica(
+        unit.task,
+        unit.seed,
+        tensors["epochs"].numpy(),
+        tensors["history"].numpy(),
+        bool(tensors["diverged"]),
+        {layer: float(value) for layer, value in _within(tensors, "initial_norms/")},
+        weights(tensors),
+    )
+
+
+class Progress:
+    """A bar over the epochs of all replicas: what is trained, the seeds done of each task, the time left."""
+
+    def __init__(self, title: str, units: Sequence[Unit], stacks: Sequence[Sequence[Unit]]):
+        self.title = title
+        self.seeds = Counter(unit.task for unit in units)
+        self.done = self.seeds - Counter(unit.task for stack in stacks for unit in stack)
+        self.left = {id(stack): (stack[0].settings.epochs + 1) * len(stack) for stack in stacks}
+        self.lock = threading.Lock()
+        total = sum(unit.settings.epochs + 1 for unit in units)
+        self.bar = tqdm(
+            total=total,
+            initial=total - sum(self.left.values()),
+            unit="epoch",
+            unit_scale=True,
+            smoothing=0.05,
+            disable=None,  # silent where standard error is not a terminal
+        )
+        self._describe()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def advance(self, stack: Sequence[Unit]) -> None:
+        with self.lock:
+            self.left[id(stack)] -= len(stack)
+            self.bar.update(len(stack))
+
+    def finish(self, stack: Sequence[Unit]) -> None:
+        with self.lock:
+            self.done.update(unit.task for unit in stack)
+            self.bar.update(self.left[id(stack)])
+            self._describe()
+
+    def _describe(self) -> None:
+        parts = [f"{task} {self.done[task]}/{seeds}" for task, seeds in self.seeds.items()]
+        self.bar.set_description(f"{self.title}: {', '.join(parts)} seeds")
