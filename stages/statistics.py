@@ -114,11 +114,9 @@ def still_falling(epochs: np.ndarray, losses: np.ndarray, percent: float) -> boo
     It has not if its mean over the last tenth of the epochs is lower than that over the tenth before by more than
     ``percent`` of the latter.
     """
-    late = epochs > 0.9 * epochs[-1]
-    early = ~late & (epochs > 0.8 * epochs[-1])
-    if not early.any():  # of a few epochs: the one before
-        early = np.arange(len(epochs)) == np.flatnonzero(~late)[-1]
-    before, after = np.mean(losses[early]), np.mean(losses[late])
+    every = np.interp(np.arange(epochs[-1] + 1), epochs, losses)  # else it would matter which epochs were measured
+    tenth = max(1, int(epochs[-1]) // 10)
+    before, after = np.mean(every[-2 * tenth : -tenth]), np.mean(every[-tenth:])
     return bool(before - after > percent / 100 * before)
 
 

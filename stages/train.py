@@ -102,11 +102,17 @@ def again(variant: Variant, wanted: tuple[str, str], material: Material, device:
     if not file.exists():
         raise UserError(f"{file} is missing; `dvc repro train@{variant.name}` makes it")
     (tensors,) = train_stack(chosen, material, device)
-    before = {name: value for name, value in load_file(file).items() if name.startswith(prefix)}
+    before = {k.removeprefix(prefix): value for k, value in load_file(file).items() if k.startswith(prefix)}
+    after = weights(tensors)
+    if {name: value.shape for name, value in before.items()} != {name: value.shape for name, value in after.items()}:
+        raise UserError(
+            f"{file} has no replica of {task} with seed {seed} that was made with the parameters as they are; "
+            f"`dvc repro train@{variant.name}` makes it"
+        )
     apart = {
-        name: float((value - before[prefix + name]).abs().max())
-        for name, value in weights(tensors).items()
-        if not torch.equal(value, before[prefix + name])
+        name: float((value - before[name]).abs().max())
+        for name, value in after.items()
+        if not torch.equal(value, before[name])
     }
     if apart:
         name = max(apart, key=lambda name: apart[name])

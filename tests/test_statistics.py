@@ -160,15 +160,7 @@ def test_a_loss_that_still_falls(losses: np.ndarray, falling: bool) -> None:
     assert still_falling(np.arange(len(losses)), losses, 1) == falling
 
 
-MEASURED = [
-    pytest.param(
-        *curve, marks=[pytest.mark.xfail(strict=True, reason="the means lie up to two tenths apart")] * (number == 3)
-    )
-    for number, curve in enumerate(CURVES)
-]
-
-
-@pytest.mark.parametrize(("losses", "falling"), MEASURED)
+@pytest.mark.parametrize(("losses", "falling"), CURVES)
 def test_a_loss_measured_now_and_then_falls_as_one_measured_every_epoch(losses: np.ndarray, falling: bool) -> None:
     epochs = np.array(measured_epochs(len(losses) - 1))
     assert still_falling(epochs, losses[epochs], 1) == falling

@@ -378,7 +378,6 @@ OTHERWISE = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="`again` expects the same tensors of the same shapes")
 @pytest.mark.parametrize("how", OTHERWISE)
 def test_a_result_of_other_parameters_is_another_result(
     project: Path, weights: dict[str, torch.Tensor], how: str

@@ -20,7 +20,8 @@ from tests.test_track import free_port, write_results
 def ui(folder: Path, port: str) -> subprocess.Popen[str]:
     """The target of the Makefile, with the environment of these tests, in a process group of its own."""
     command = ["make", "-f", str(small.ROOT / "Makefile"), "-o", f"{sys.prefix}/.ready", f"VENV={sys.prefix}"]
-    environment = small.environment(small.ROOT)
+    # Not as part of the `make test` that may run this.
+    environment = {key: value for key, value in small.environment(small.ROOT).items() if not key.startswith("MAKE")}
     pipe = subprocess.PIPE
     return subprocess.Popen(
         [*command, "ui", f"PORT={port}"],

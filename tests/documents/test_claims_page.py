@@ -144,7 +144,6 @@ def test_changes_of_the_rules_are_told(page: str) -> None:
     assert "2026-01-02, one-effect: Another *rule*, <code>twice</code>." in page
 
 
-@pytest.mark.xfail(strict=True, reason="claims_page.html links to data.html#label-sets, which is #tasks now")
 def test_the_data_of_the_benchmark_have_a_page() -> None:
     ledger = [LEDGER[0], LEDGER[1] | {"data": ["Generated", "Generated points"]}]
     context = {

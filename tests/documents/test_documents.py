@@ -85,7 +85,6 @@ def test_a_mistake_names_the_key_and_what_is_allowed(
         assert text in str(error.value)
 
 
-@pytest.mark.xfail(strict=True, reason="`url` is a `Text` there, no longer an `Address`")
 @pytest.mark.parametrize("document", ["mnist_mlp", "logistic_decay"])
 @pytest.mark.parametrize("address", ["https://me@host/a", "https://me:secret@host/a"])
 def test_an_address_holds_no_user_name_and_password(tmp_path: Path, document: str, address: str) -> None:

@@ -44,7 +44,6 @@ from tests.reporting.sample import (
 CHART = re.compile(r'<script type="application/json">(.*?)</script>', re.DOTALL)
 TIMING = "timing/index.html"
 """Made by another stage, for which a report does not wait."""
-DEAD_LINK = pytest.mark.xfail(strict=True, reason="claims.html links to data.html#label-sets, which is #tasks now")
 
 
 class Document(HTMLParser):
@@ -117,7 +116,6 @@ def test_site_has_a_page_for_each_variant_and_no_other(documents: dict[str, Docu
     assert set(documents) == {f"{name}.html" for name in (*shared, *(f"variants/{name}" for name in VARIANTS))}
 
 
-@DEAD_LINK
 def test_every_link_leads_to_a_file_of_the_site(copy: Path) -> None:
     folder = copy / "reports/timing"
     folder.mkdir()
@@ -130,7 +128,6 @@ def test_every_link_of_the_committed_site_leads_to_a_file_of_it() -> None:
     assert links_within(ROOT / "reports") > 1000
 
 
-@DEAD_LINK
 @pytest.mark.parametrize("reference", ["../README.md", "assets", "nothing.html", "methods.html#nothing"])
 def test_a_link_that_leads_out_of_the_site_or_nowhere_is_found(copy: Path, reference: str) -> None:
     (copy / "reports/timing").mkdir()

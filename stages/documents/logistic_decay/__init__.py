@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from stages.config import Section, Text
+from stages.config import Address, Section
 from stages.documents.base import Document
 
 
 class LogisticDecaySettings(Section):
     data: Literal["generated", "published"]
-    url: Text
+    url: Address
 
 
 DOCUMENT = Document(

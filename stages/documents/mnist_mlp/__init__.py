@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.config import Count, Section, Text
+from stages.config import Address, Count, Section
 from stages.documents.base import Document
 
 
 class MnistMlpSettings(Section):
     data: Literal["digits", "mnist"]
-    url: Text
+    url: Address
     seeds: Annotated[int, Field(ge=2)]
     epochs: Count
 
