@@ -108,7 +108,7 @@ def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], k
         ("variants/l1/l1", {}, ["variants.l1.l1.strength: missing"]),
         ("variants/l1/l1", {"strength": -1.0}, ["variants.l1.l1.strength: found -1.0", "greater than or equal to 0"]),
         ("variants/l1/l1", None, ["variants.l1.l1: found None", "mapping of strength"]),
-        ("variants/l1/lasso", {}, ["variants.l1.lasso: unknown regularizer", "l2, label_smoothing", "dropout"]),
+        ("variants/l1/lasso", {}, ["variants.l1.lasso: unknown regularizer", "l2, l2_sp, label_smoothing", "dropout"]),
         ("variants/l1/training", {"lr": "fast"}, ["variants.l1.training.lr: found 'fast'"]),
         (
             "variants/l1/training",

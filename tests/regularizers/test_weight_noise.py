@@ -32,7 +32,7 @@ def test_the_gradient_is_that_at_the_noisy_weights(settings: Settings, network: 
     again = Streams([3, 4], CPU)
     with torch.no_grad():
         for number, layer in enumerate(plain.weighted):
-            draws = again.normal(f"weight_noise.{number}", *layer.weight.shape[1:])
+            draws = again.normal(f"weight_noise.weight_noise.{number}", *layer.weight.shape[1:])
             layer.weight += draws * torch.tensor([0.1, 0.3]).view(2, *[1] * (draws.dim() - 1))
     x = torch.randn(2, 4, *SHAPE, generator=torch.Generator().manual_seed(0))
     for stack in (noisy, plain):
