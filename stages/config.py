@@ -123,6 +123,10 @@ class Claims(Section):
     tolerance: Positive
 
 
+class Mlflow(Section):
+    replicas: bool
+
+
 class File(Section):
     """``params.yaml`` as written."""
 
@@ -133,6 +137,7 @@ class File(Section):
     evaluation: Evaluation
     documents: dict[str, dict[str, Any] | None]
     claims: Claims
+    mlflow: Mlflow
     variants: dict[str, dict[str, Any]]
 
 
@@ -165,6 +170,7 @@ class Params:
     documents: Mapping[str, Mapping[str, Any] | None]
     """The sections of the documents' experiments as written: each document's folder checks its own."""
     claims: Claims
+    mlflow: Mlflow
     variants: Mapping[str, Variant]
 
     @property
@@ -231,6 +237,7 @@ def load(path: Path = PARAMS) -> Params:
         file.evaluation,
         file.documents,
         file.claims,
+        file.mlflow,
         {name: variant for name, variant in variants.items() if variant},
     )
 

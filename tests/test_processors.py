@@ -22,8 +22,9 @@ EMULATOR = shutil.which("qemu-x86_64")
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the portable paths of MKL are those of x86")
 
 
-SAMPLE = "(test_a_replica_ends and sgd) or test_so_it_does_whatever_the_sizes"
-"""What an emulator, which is some fifty times slower, has the time for: every method on one network, every network."""
+SAMPLE = "(test_a_replica_ends and sgd and not affine and not trivial_augment) or test_so_it_does_whatever_the_sizes"
+"""What an emulator, which is some fifty times slower, has the time for: every method on one network, every network. Two
+methods are left out, for torch's `grid_sample` crashes QEMU."""
 
 
 def _run(*emulator: str) -> None:
