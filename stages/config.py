@@ -57,15 +57,15 @@ class Data(Section):
     label_noise: LabelNoise
 
 
-class Noise(Section):
+class TaskNoise(Section):
     kind: Literal["uniform", "class_dependent", "instance_dependent"]
     rate: Share
 
 
 class Task(Section):
-    """What is learnt."""
+    """What is learned."""
 
-    noise: Noise | None = None
+    noise: TaskNoise | None = None
     """None: the true labels."""
     train: Count
     """Number of training images."""

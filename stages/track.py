@@ -19,7 +19,7 @@ from stages import config, files
 from stages.config import Variant
 from stages.errors import UserError, stage
 from stages.tasks import POOL, SPLITS
-from stages.tracking import Data, Record, synchronise
+from stages.tracking import Record, TrackedData, synchronise
 
 RUNS = Path("data/runs")
 EVALUATION = Path("data/evaluation/runs.parquet")
@@ -93,7 +93,7 @@ def of_variant(
         compared = comparisons[(comparisons["variant"] == variant.name) & (comparisons["task"] == task)]
         curves = history[history["task"] == task].sort_values(["seed", "epoch"])
         profile = {"image": card["image"], "classes": card["classes"], **card["tasks"][task]}
-        data = Data(f"{card['source']}-{task}", digest, str(POOL), profile)
+        data = TrackedData(f"{card['source']}-{task}", digest, str(POOL), profile)
         tags = {"variant": variant.name, "task": task, "device": run["device"]}
         name = f"{variant.name} · {task}"
         yield Record(

@@ -48,7 +48,7 @@ BATCH = 800
 
 
 @dataclass(frozen=True)
-class Data:
+class TrackedData:
     """The data that a run was given."""
 
     name: str
@@ -72,7 +72,7 @@ class Record:
     """Values that are not finite are left out: MLflow would draw infinity as 1.8e308."""
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     """For each metric its values by epoch, those measured."""
-    data: Data | None = None
+    data: TrackedData | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Artifacts by relative path."""
     provenance: Mapping[str, str] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrackingOutcome:
     """How many runs were new, took the place of older ones, were there already, or are no longer wanted."""
 
     contents: Mapping[str, str]
@@ -100,7 +100,7 @@ class Outcome:
     """Where to look at them."""
 
 
-def synchronise(name: str, note: str, records: Sequence[Record]) -> Outcome:
+def synchronise(name: str, note: str, records: Sequence[Record]) -> TrackingOutcome:
     """Make the experiment hold one finished run for each record, and none of ours besides.
 
     Parents stand before their children. Raises ``UserError`` if the store cannot be reached or used; what was logged
@@ -138,7 +138,7 @@ def _hasten(connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA synchronous = OFF")
 
 
-def _fill(client: MlflowClient, experiment: str, records: Sequence[Record], page: str) -> Outcome:
+def _fill(client: MlflowClient, experiment: str, records: Sequence[Record], page: str) -> TrackingOutcome:
     """Delete the runs that are outdated or half written, log those that are missing."""
     contents = {record.content(): record for record in records}
     kept: dict[str, Run] = {}
@@ -165,7 +165,7 @@ def _fill(client: MlflowClient, experiment: str, records: Sequence[Record], page
     gone = {run.info.run_name for run in outdated} - set(kept)
     replaced = len(gone & {record.name for record in records})
     hashes = {record.name: content for content, record in contents.items()}
-    return Outcome(hashes, missing - replaced, replaced, len(kept), len(gone) - replaced, page)
+    return TrackingOutcome(hashes, missing - replaced, replaced, len(kept), len(gone) - replaced, page)
 
 
 def _log(client: MlflowClient, experiment: str, record: Record, tags: Mapping[str, str]) -> str:

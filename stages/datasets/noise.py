@@ -31,7 +31,7 @@ def uniform(images: Images, labels: Labels, classes: int, rate: float, generator
 def class_dependent(
     images: Images, labels: Labels, classes: int, rate: float, generator: np.random.Generator
 ) -> Labels:
-    """`round(rate * n)` of the n images of each class, drawn at random, labelled as the next class; the last as the
+    """`round(rate * n)` of the n images of each class, drawn at random, labeled as the next class; the last as the
     first.
 
     Classes are in the order of the source. Pair flipping: Han et al. 2018, https://arxiv.org/abs/1804.06872.
@@ -47,7 +47,7 @@ def class_dependent(
 def instance_dependent(
     images: Images, labels: Labels, classes: int, rate: float, generator: np.random.Generator
 ) -> Labels:
-    """The `round(rate * N)` images that a linear classifier is least sure of, labelled as the wrong class that it holds
+    """The `round(rate * N)` images that a linear classifier is least sure of, labeled as the wrong class that it holds
     most likely.
 
     An image's margin is the probability of its true class less that of the likeliest other, by a logistic regression
@@ -85,7 +85,7 @@ KINDS: dict[str, Callable[[Images, Labels, int, float, np.random.Generator], Lab
 ORIGINS = {
     "uniform": "labels drawn anew, uniformly over all classes",
     "class_dependent": "each class confused with the next",
-    "instance_dependent": "images hard for a linear classifier labelled as it takes them",
+    "instance_dependent": "images hard for a linear classifier labeled as it takes them",
 }
 """In words."""
 

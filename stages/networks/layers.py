@@ -61,7 +61,7 @@ class Conv2d(Weighted):
     """R convolutions of square kernels, padded so that stride 1 keeps the size: (R, N, C, H, W) to (R, N, C', H', W').
 
     One replica after the other: on a CPU, one grouped convolution takes as long or longer and rounds a replica by its
-    neighbours, and unfolding with one product takes three to ten times as long. On a GPU the grouped one saves starts.
+    neighbors, and unfolding with one product takes three to ten times as long. On a GPU the grouped one saves starts.
     """
 
     def __init__(self, replicas: int, inputs: int, outputs: int, kernel: int, device: torch.device, stride: int = 1):
@@ -134,7 +134,7 @@ class LayerNorm(Normalization):
         return normalized.movedim(-1, 2)
 
 
-class Noise(nn.Module):
+class NoiseLayer(nn.Module):
     """A layer that draws in training; the network that it hangs in tells it from where."""
 
     streams: Streams | None = None
@@ -147,7 +147,7 @@ class Noise(nn.Module):
         return self.streams.uniform(self.purpose, *shape)
 
 
-class Dropout(Noise):
+class Dropout(NoiseLayer):
     """Zeroes each number of (R, N, ...) with probability p (R,), and scales the rest to keep the mean; in training."""
 
     def __init__(self, p: Tensor):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from stages.networks.layers import KINDS, BatchNorm, Dropout, Noise, Normalization, Place, Weighted
+from stages.networks.layers import KINDS, BatchNorm, Dropout, NoiseLayer, Normalization, Place, Weighted
 from stages.streams import Streams
 
 
@@ -55,7 +55,7 @@ class Network(nn.Module):
         for kind in KINDS:
             for number, place in enumerate(self.places(kind)):
                 for name, module in place.hung.items():
-                    if isinstance(module, Noise):
+                    if isinstance(module, NoiseLayer):
                         module.streams, module.purpose = streams, f"{name}.{kind}.{number}"
         for replica in range(self.replicas):
             generator = streams.generator(replica, "init")
