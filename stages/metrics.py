@@ -129,8 +129,7 @@ def epochs_to_fit(o: Observed) -> int | None:
 
 
 def unfinished(o: Observed) -> bool:
-    """Whether a replica was still learning when its epochs were used up: had labels left to fit, and was making
-    progress.
+    """Whether a replica was still making progress when its epochs were used up, with labels left to fit.
 
     False for one that stopped earlier by itself.
     """

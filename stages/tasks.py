@@ -38,7 +38,7 @@ class Split:
 
 @dataclass(frozen=True)
 class TaskData:
-    """Labels to learn, and from how many images: every seed's `split.train` has the same length."""
+    """Labels to learn, and the images to learn them from: every seed's `split.train` has the same length."""
 
     name: str
     labels: Labels
@@ -50,7 +50,7 @@ class TaskData:
 
 @dataclass(frozen=True)
 class Material:
-    """The images outside the test set, and what is learned of them."""
+    """The images outside the test set, and what is learned from them."""
 
     images: Images
     classes: tuple[str, ...]

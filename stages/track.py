@@ -56,7 +56,7 @@ def main() -> None:
 
 ABOUT = """\
 Methods of regularization on the data source **{title}**: one run for each variant, task and seed
-(`tags.kind = 'replica'`), under a parent that sums up the seeds (`tags.kind = 'summary'`), and a run that holds the
+(`tags.kind = 'replica'`), under a parent that summarizes the seeds (`tags.kind = 'summary'`), and a run that holds the
 report.
 
 **To compare variants** choose *Model training* at the top left, search for
@@ -135,25 +135,25 @@ SUMMARY = """\
 {about}
 
 {n} seeds of `{variant}` on the task `{task}`: `mean/...`, `mean_half_width/...` of its {percent} Student-t interval,
-the number `n/...` of seeds where the metric is defined, and `difference/...` to the reference, paired by seed, with
+the number `n/...` of seeds where the metric is defined, and `difference/...` from the reference, paired by seed, with
 `difference_half_width/...`. The tag `verdict` is that on test accuracy. `history.csv` and `seeds.csv` among the
 artifacts hold every epoch and every seed.
 
 - Files: `data/runs/{variant}/` with `history.parquet`, `weights.safetensors` and `run.json`
 - Page of the report: `reports/variants/{variant}.html`
-- Again: `dvc repro train@{variant}`
+- To retrain: `dvc repro train@{variant}`
 """
 
 REPLICA = """\
 - Weights: `{task}/{seed}/...` in `data/runs/{variant}/weights.safetensors`
 - Every epoch: the rows `task = {task}`, `seed = {seed}` of `data/runs/{variant}/history.parquet`
 - Page of the report: `reports/variants/{variant}.html`
-- Again: `dvc repro train@{variant}`
+- To retrain: `dvc repro train@{variant}`
 """
 
 
 def summary(compared: pd.DataFrame) -> dict[str, float]:
-    """Every metric's mean and the difference to the reference, each with half the width of its interval and n.
+    """Every metric's mean and the difference from the reference, each with half the width of its interval and n.
 
     The names differ from those of the replicas, so that a parent in a group of its children shifts no mean.
     """
@@ -173,7 +173,7 @@ def summary(compared: pd.DataFrame) -> dict[str, float]:
 
 
 def verdicts(compared: pd.DataFrame) -> dict[str, str]:
-    """What the difference of test accuracy to the reference comes to, as a tag; none for the reference itself."""
+    """The verdict on the difference in test accuracy from the reference, as a tag; none for the reference itself."""
     found = compared.loc[compared["metric"] == "test_accuracy", "verdict"].dropna()
     return {"verdict": found.iloc[0]} if len(found) else {}
 
@@ -233,7 +233,7 @@ def read_lock() -> Mapping[str, Any]:
 
 
 def origin(lock: Mapping[str, Any], name: str, source: str) -> dict[str, str]:
-    """Tags that lead from a run to what made it.
+    """Tags that trace a run back to what made it.
 
     Of ``dvc.lock`` only the entry of the stage that made the run is hashed: it pins its code, its parameters and the
     data it read, and does not change when later stages, this one among them, are entered.

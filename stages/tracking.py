@@ -1,4 +1,4 @@
-"""What MLflow shall hold, and how it comes to hold exactly that. The only module that imports MLflow."""
+"""What MLflow should contain, and how it comes to contain exactly that. The only module that imports MLflow."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # MLflow's own patience with a server that is down is some four minutes.
+    # By default MLflow keeps trying a server that is down for some four minutes.
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
@@ -59,7 +59,7 @@ class TrackedData:
 
 @dataclass(frozen=True)
 class Record:
-    """One run as MLflow shall hold it. Its content hash covers every field but ``provenance``."""
+    """One run as MLflow should contain it. Its content hash covers every field but ``provenance``."""
 
     name: str
     tags: Mapping[str, str]
@@ -79,7 +79,7 @@ class Record:
     """Tags that say where and from what the run was made, without being part of the result."""
 
     def content(self) -> str:
-        """sha256 of all that makes the result, the same on every machine and at every time."""
+        """sha256 of everything that makes up the result, the same on every machine and at every time."""
         fields = {key: value for key, value in vars(self).items() if key not in ("provenance", "data", "files")}
         fields["data"] = self.data and asdict(self.data)
         fields["files"] = {path: sha256(content).hexdigest() for path, content in self.files.items()}
@@ -104,7 +104,7 @@ def synchronise(name: str, note: str, records: Sequence[Record]) -> TrackingOutc
     """Make the experiment hold one finished run for each record, and none of ours besides.
 
     Parents stand before their children. Raises ``UserError`` if the store cannot be reached or used; what was logged
-    until then is kept, and the next call goes on from there.
+    until then is kept, and the next call continues from there.
     """
     address = os.environ.get("MLFLOW_TRACKING_URI") or STORE
     for key, value in QUIET.items():
@@ -199,7 +199,8 @@ def _log(client: MlflowClient, experiment: str, record: Record, tags: Mapping[st
 
 
 def _thinned(curve: Mapping[int, float]) -> Iterator[tuple[int, float]]:
-    """What MLflow is given of a curve: a few of the first ten epochs, where most happens, then about every twentieth.
+    """The part of a curve that MLflow is given: a few of the first ten epochs, where most happens, then about every
+    twentieth.
 
     They are the same whatever the length, for MLflow averages over runs that stopped early and runs that did not. A
     point costs it 0.12 ms and some 100 bytes. The whole history is attached to the parent run as a file.

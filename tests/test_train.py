@@ -336,7 +336,7 @@ def test_a_replica_trained_alone_comes_out_the_same(
     before = small.contents(project / STORE)
     for task, seed in (("clean", 0), ("random", 6)):
         assert call(monkeypatch, "everything", task, str(seed)) == [(task, seed)]  # though it is kept
-        assert f"everything, {task}, seed {seed}: trained alone it is the same to the bit" in capsys.readouterr().out
+        assert f"everything, {task}, seed {seed}: trained alone it is bit-identical" in capsys.readouterr().out
     assert small.contents(project / RUN) == trained
     assert small.contents(project / STORE) == before
 
@@ -390,7 +390,7 @@ def test_a_result_of_other_parameters_is_another_result(
 @pytest.mark.parametrize(("task", "seed"), [("odd", "0"), ("clean", "7"), ("clean", "-1"), ("clean", "first")])
 def test_a_replica_that_there_is_not(project: Path, trained: dict[str, bytes], task: str, seed: str) -> None:
     answer = refused(project, "everything", task, seed)
-    assert f"there is no task {task!r} with the seed {seed}" in answer
+    assert f"there is no task {task!r} with seed {seed}" in answer
     assert f"the tasks {', '.join(TASKS)} and the seeds 0 to 6" in answer
 
 
@@ -406,7 +406,7 @@ def test_mistakes_are_told_without_a_traceback(project: Path) -> None:
     assert "there is no variant 'lasso'; there are none, l1, everything" in refused(project, "lasso")
     for arguments in ((), ("none", "clean"), ("none", "clean", "0", "1")):
         answer = refused(project, *arguments)
-        assert "usage: python -m stages.train VARIANT [TASK SEED]; there are none, l1, everything" in answer
+        assert "usage: python -m stages.train VARIANT [TASK SEED]; variants: none, l1, everything" in answer
 
 
 def test_a_plan_that_is_missing_is_named(project: Path) -> None:

@@ -1,4 +1,4 @@
-"""MNIST in the three parts of document 003 and, where there is no network, scikit-learn's digits in its place."""
+"""MNIST in the three parts of document 003 and, where there is no network, scikit-learn's digits instead."""
 
 from __future__ import annotations
 

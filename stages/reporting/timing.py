@@ -207,8 +207,8 @@ def setting(result: Result, timings: Timings) -> dict[str, str]:
         "Device": machine["device"],
         "Processor": f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} used",
         "Software": f"PyTorch {machine['torch']}, Python {machine['python']}, {machine['system']}",
-        "Images": f"{machine['train']} for training, {machine['val']} for validation, {shape}, {machine['classes']} classes, "
-        "generated",
+        "Images": f"{machine['train']} for training, {machine['val']} for validation, "
+        f"{shape}, {machine['classes']} classes, generated",
         "Matrix products": f"{number(rate, 0)} GFLOP/s at the shapes of {network}, one replica",
         "Clock": f"{clocks['step']}; against the notebook {clocks['notebook']}",
         "Measured": result["datetime"][:10],

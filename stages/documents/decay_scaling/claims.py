@@ -11,7 +11,7 @@ CLAIMS = (
         id="decay-not-divided",
         claim="The optimizer’s weight decay is not divided by the batch size.",
         section="The answer",
-        experiment="Logistic regression in NumPy, the penalty divided by the number of rows and not, compared with PyTorch.",
+        experiment="Logistic regression in NumPy, the penalty divided by the number of rows or not, against PyTorch.",
         parts=[
             Same(
                 "not divided",
