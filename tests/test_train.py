@@ -364,7 +364,7 @@ def test_another_result_is_told(project: Path, weights: dict[str, torch.Tensor])
     save_file(weights, project / RUN / "weights.safetensors")
     answer = refused(project, "everything", "clean", "3")
     count = sum(name.startswith("clean/3/") for name in weights)
-    assert "everything, clean, seed 3: trained alone it comes out otherwise" in answer
+    assert "everything, clean, seed 3: trained alone it differs" in answer
     assert f"2 of {count} tensors differ, by at most 0.25 in fc2.bias" in answer
     assert "dvc repro train@everything" in answer
     assert "the same to the bit" in small.stage(project, "train", "everything", "clean", "2").stdout
