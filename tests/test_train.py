@@ -367,7 +367,7 @@ def test_another_result_is_told(project: Path, weights: dict[str, torch.Tensor])
     assert "everything, clean, seed 3: trained alone it differs" in answer
     assert f"2 of {count} tensors differ, by at most 0.25 in fc2.bias" in answer
     assert "dvc repro train@everything" in answer
-    assert "the same to the bit" in small.stage(project, "train", "everything", "clean", "2").stdout
+    assert "bit-identical" in small.stage(project, "train", "everything", "clean", "2").stdout
 
 
 OTHERWISE = {

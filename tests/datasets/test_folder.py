@@ -227,7 +227,7 @@ def test_unreadable_files_are_named_and_left_out(images):
     card = _run()
     reasons = {entry["file"]: entry["reason"] for entry in card["unreadable"]}
     expected = {f"train/ant/{name}": reason for name, (_, reason) in UNREADABLE.items()}
-    expected |= {"train/ant/float.tiff": "no known range", "train/loose.png": "no class folder"}
+    expected |= {"train/ant/float.tiff": "no known range", "train/loose.png": "not in a class folder"}
     assert reasons.keys() == expected.keys()
     assert all(expected[file] in reason for file, reason in reasons.items())
     assert all("0x" not in reason and str(images) not in reason for reason in reasons.values())
