@@ -36,7 +36,7 @@ Address = Annotated[
     str,
     Field(
         pattern="^[^@]+$",
-        description="an address without user name and password, for these parameters are published; one with them may "
+        description="an address without user name and password, as these parameters are published; one with them may "
         "be the mirror that REGBENCH_MIRROR names (any other @ is written as %40)",
     ),
 ]
@@ -58,15 +58,15 @@ class Data(Section):
     label_noise: LabelNoise
 
 
-class Noise(Section):
+class TaskNoise(Section):
     kind: Literal["uniform", "class_dependent", "instance_dependent"]
     rate: Share
 
 
 class Task(Section):
-    """What is learnt."""
+    """What is learned."""
 
-    noise: Noise | None = None
+    noise: TaskNoise | None = None
     """None: the true labels."""
     train: Count
     """Number of training images."""
@@ -88,7 +88,7 @@ class Splits(Section):
 
 def _network(name: str) -> str:
     if name not in NETWORKS:
-        raise ValueError(f"there is no such network; there are {', '.join(NETWORKS)}")
+        raise ValueError(f"unknown network; available: {', '.join(NETWORKS)}")
     return name
 
 
@@ -152,7 +152,8 @@ class Variant:
     regularizers: tuple[Regularizer, ...]
 
     def parameters(self) -> dict[str, dict[str, Any]]:
-        """All that decides the outcome, by section, resolved: the training settings and each regularizer's own."""
+        """Everything that determines the outcome, by section, resolved: the training settings and each regularizer's
+        own."""
         own = {method.key: method.model_dump() for method in self.regularizers}
         return {"training": self.training.model_dump(), **own}
 
@@ -161,7 +162,7 @@ class Variant:
 class Params:
     data: Data
     sources: Mapping[str, Source]
-    """All that there are, with their parameters."""
+    """All sources, with their parameters."""
     splits: Splits
     tasks: Mapping[str, Task]
     """By name; the first has the true labels."""
@@ -195,7 +196,7 @@ def load(path: Path = PARAMS) -> Params:
         raise UserError(f"{path} is missing; run this from the root of the project") from None
     except DuplicateKeyError as error:
         key, line = str(error.problem).split('"')[1], error.problem_mark.line + 1
-        raise UserError(f"{path}: the key {key!r} stands twice, again in line {line}; delete one of them") from None
+        raise UserError(f"{path}: the key {key!r} occurs twice, again in line {line}; delete one of them") from None
     except (YAMLError, ValueError) as error:  # ValueError: bytes that are not UTF-8, a date such as 2021-02-30
         raise UserError(f"{path} is not valid YAML in UTF-8: {error}") from None
     if not isinstance(content, dict):
@@ -212,7 +213,7 @@ def load(path: Path = PARAMS) -> Params:
     augmentation = SOURCES[data.source].augmentation if data and data.source in SOURCES else {}
     tasks = {name: _task(name, body, file, problems) for name, body in file.tasks.items()}
     if not file.tasks or next(iter(file.tasks.values())).get("noise"):
-        problems.append("tasks: the first must have no noise, for its labels are taken for the true ones")
+        problems.append("tasks: the first must have no noise, because its labels are taken to be the true ones")
     variants = {name: _variant(name, body, file, augmentation, problems) for name, body in file.variants.items()}
     made = [path.resolve() for path in MADE]
     for name, source in sources.items():
@@ -288,7 +289,7 @@ def _variant(
 
 def _named(section: str, name: str, problems: list[str]) -> None:
     if not re.fullmatch(NAME, name):
-        problems.append(f"{section}.{name}: such a name may hold letters, digits, _ and - (no dots or spaces)")
+        problems.append(f"{section}.{name}: a name may contain letters, digits, _ and - (no dots or spaces)")
 
 
 def check(model: type[Model], values: Any, where: tuple[str | int, ...], problems: list[str]) -> Model | None:
@@ -340,7 +341,7 @@ def _key(where: tuple[str | int, ...]) -> str:
 
 def refused(path: Path, problems: list[str]) -> UserError:
     """The error that lists all problems of the file."""
-    return UserError(f"{path} was refused:\n" + "\n".join(f"  {problem}" for problem in problems))
+    return UserError(f"{path} is invalid:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
 @stage

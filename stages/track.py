@@ -19,7 +19,7 @@ from stages import config, files
 from stages.config import Params, Variant
 from stages.errors import UserError, stage
 from stages.tasks import POOL, SPLITS
-from stages.tracking import Data, Record, synchronise
+from stages.tracking import Record, TrackedData, synchronise
 
 RUNS = Path("data/runs")
 EVALUATION = Path("data/evaluation/runs.parquet")
@@ -93,7 +93,7 @@ def of_variant(
         compared = comparisons[(comparisons["variant"] == variant.name) & (comparisons["task"] == task)]
         curves = history[history["task"] == task].sort_values(["seed", "epoch"])
         profile = {"image": card["image"], "classes": card["classes"], **card["tasks"][task]}
-        data = Data(f"{card['source']}-{task}", digest, str(POOL), profile)
+        data = TrackedData(f"{card['source']}-{task}", digest, str(POOL), profile)
         tags = {"variant": variant.name, "task": task, "device": run["device"]}
         name = f"{variant.name} · {task}"
         yield Record(
@@ -138,25 +138,25 @@ SUMMARY = """\
 {about}
 
 {n} seeds of `{variant}` on the task `{task}`: `mean/...`, `mean_half_width/...` of its {percent} Student-t interval,
-the number `n/...` of seeds where the metric is defined, and `difference/...` to the reference, paired by seed, with
+the number `n/...` of seeds where the metric is defined, and `difference/...` from the reference, paired by seed, with
 `difference_half_width/...`. The tag `verdict` is that on test accuracy. `history.csv` and `seeds.csv` among the
 artifacts hold every epoch and every seed.
 
 - Files: `data/runs/{variant}/` with `history.parquet`, `weights.safetensors` and `run.json`
 - Page of the report: `reports/variants/{variant}.html`
-- Again: `dvc repro train@{variant}`
+- To retrain: `dvc repro train@{variant}`
 """
 
 REPLICA = """\
 - Weights: `{task}/{seed}/...` in `data/runs/{variant}/weights.safetensors`
 - Every epoch: the rows `task = {task}`, `seed = {seed}` of `data/runs/{variant}/history.parquet`
 - Page of the report: `reports/variants/{variant}.html`
-- Again: `dvc repro train@{variant}`
+- To retrain: `dvc repro train@{variant}`
 """
 
 
 def summary(compared: pd.DataFrame) -> dict[str, float]:
-    """Every metric's mean and the difference to the reference, each with half the width of its interval and n.
+    """Every metric's mean and the difference from the reference, each with half the width of its interval and n.
 
     The names differ from those of the replicas, so that a parent in a group of its children shifts no mean.
     """
@@ -176,7 +176,7 @@ def summary(compared: pd.DataFrame) -> dict[str, float]:
 
 
 def verdicts(compared: pd.DataFrame) -> dict[str, str]:
-    """What the difference of test accuracy to the reference comes to, as a tag; none for the reference itself."""
+    """The verdict on the difference in test accuracy from the reference, as a tag; none for the reference itself."""
     found = compared.loc[compared["metric"] == "test_accuracy", "verdict"].dropna()
     return {"verdict": found.iloc[0]} if len(found) else {}
 
@@ -246,7 +246,7 @@ def read_lock() -> Mapping[str, Any]:
 
 
 def origin(lock: Mapping[str, Any], name: str, source: str) -> dict[str, str]:
-    """Tags that lead from a run to what made it.
+    """Tags that trace a run back to what made it.
 
     Of ``dvc.lock`` only the entry of the stage that made the run is hashed: it pins its code, its parameters and the
     data it read, and does not change when later stages, this one among them, are entered.

@@ -62,7 +62,7 @@ def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], k
         with pytest.raises(UserError) as error:
             load(name)
         problem = next(line for line in str(error.value).splitlines() if "network: found" in line)
-        _, found, known = problem.partition(f"found {name!r}; there is no such network; there are ")
+        _, found, known = problem.partition(f"found {name!r}; unknown network; available: ")
         assert found
         assert known.split(", ") == list(NETWORKS)
 
@@ -145,7 +145,7 @@ def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     text = (ROOT / "params.yaml").read_text()
     path.write_text(text + "training: {}\n")
-    with pytest.raises(UserError, match=f"'training' stands twice, again in line {len(text.splitlines()) + 1};"):
+    with pytest.raises(UserError, match=f"'training' occurs twice, again in line {len(text.splitlines()) + 1};"):
         config.load(path)
 
 

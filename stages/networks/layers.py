@@ -1,7 +1,6 @@
 """Layers for a stack of R replicas: inputs (R, N, ...), every parameter (R, ...).
 
-Of a layer's arithmetic nothing may depend on which replicas share its stack, to the last bit: tests hold all of them
-to that on a CPU.
+No bit of a layer's arithmetic may depend on which replicas share its stack: tests check this for all layers on a CPU.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from stages.streams import Streams
 
 ALIGNED = 4
-"""Numbers of 4 bytes in 16."""
+"""How many 4-byte numbers fit in 16 bytes."""
 
 
 class Weighted(nn.Module):
@@ -62,7 +61,7 @@ class Linear(Weighted):
         weight = self.used()
         bias: Tensor = self.bias
         # MKL rounds a product by whether a matrix begins at a multiple of 16 bytes. Where those of a stack would not,
-        # rows of zeros between them see to it, or a replica's bits would depend on its place in the stack.
+        # rows of zeros between them ensure that, or a replica's bits would depend on its place in the stack.
         if images % ALIGNED:
             x = F.pad(x, (0, 0, 0, -images % ALIGNED))
         if inputs % ALIGNED and outputs % ALIGNED:
@@ -75,7 +74,8 @@ class Conv2d(Weighted):
     """R convolutions of square kernels, padded so that stride 1 keeps the size: (R, N, C, H, W) to (R, N, C', H', W').
 
     One replica after the other: on a CPU, one grouped convolution takes as long or longer and rounds a replica by its
-    neighbours, and unfolding with one product takes three to ten times as long. On a GPU the grouped one saves starts.
+    neighbors, and unfolding with one product takes three to ten times as long. On a GPU the grouped one saves kernel
+    launches.
     """
 
     def __init__(self, replicas: int, inputs: int, outputs: int, kernel: int, device: torch.device, stride: int = 1):
@@ -152,8 +152,8 @@ class LayerNorm(Normalization):
         return normalized.movedim(-1, 2)
 
 
-class Noise(nn.Module):
-    """A layer that draws in training; the network that it hangs in tells it from where."""
+class NoiseLayer(nn.Module):
+    """A layer that draws in training; the network it is inserted in tells it from which stream."""
 
     streams: Streams | None = None
     purpose: str = ""
@@ -168,11 +168,11 @@ class Noise(nn.Module):
 
     def _drawn(self) -> Streams:
         if self.streams is None:
-            raise RuntimeError("noise needs the streams that Network.draw hands to what hangs in the network")
+            raise RuntimeError("noise needs the streams that Network.draw passes to modules inserted in the network")
         return self.streams
 
 
-class Dropout(Noise):
+class Dropout(NoiseLayer):
     """Zeroes each number of (R, N, ...) with probability p (R,), and scales the rest to keep the mean; in training."""
 
     def __init__(self, p: Tensor):
@@ -248,7 +248,7 @@ of a residual branch; for a layer's weight before it is used, and after that."""
 
 
 class Place(nn.Module):
-    """Where methods hang modules of theirs: does nothing by itself, else applies them in the order they came.
+    """Where methods insert their modules: does nothing by itself, else applies them in the order they came.
 
     ``kind`` is one of ``KINDS``; ``units`` are the units or channels there.
     """
@@ -259,7 +259,7 @@ class Place(nn.Module):
         self.hung = nn.ModuleDict()
 
     def hang(self, name: str, module: nn.Module) -> None:
-        """Add a module; one of the same name, which a network may come with, makes room."""
+        """Add a module; it replaces one of the same name, which a network may come with."""
         self.hung[name] = module
 
     def forward(self, x: Tensor) -> Tensor:

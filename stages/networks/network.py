@@ -8,7 +8,16 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from stages.networks.layers import KINDS, BatchNorm, Dropout, Noise, Normalization, Place, Reparametrization, Weighted
+from stages.networks.layers import (
+    KINDS,
+    BatchNorm,
+    Dropout,
+    NoiseLayer,
+    Normalization,
+    Place,
+    Reparametrization,
+    Weighted,
+)
 from stages.streams import Streams
 
 
@@ -41,7 +50,7 @@ class Network(nn.Module):
 
     @property
     def normalizations(self) -> list[Normalization]:
-        """The normalizations that methods have hung in the network."""
+        """The normalizations that methods have inserted in the network."""
         return [module for module in self.modules() if isinstance(module, Normalization)]
 
     @property
@@ -51,12 +60,12 @@ class Network(nn.Module):
     def draw(self, streams: Streams) -> None:
         """Draw the initial weights, layer by layer, each replica from its own stream ``init``.
 
-        The noise that hangs in the network is drawn from the same streams later, each place from its own.
+        The noise of inserted modules is drawn from the same streams later, each place from its own.
         """
         for kind in KINDS:
             for number, place in enumerate(self.places(kind)):
                 for name, module in place.hung.items():
-                    if isinstance(module, Noise):
+                    if isinstance(module, NoiseLayer):
                         module.streams, module.purpose = streams, f"{name}.{kind}.{number}"
         for replica in range(self.replicas):
             generator = streams.generator(replica, "init")
@@ -95,7 +104,8 @@ class Network(nn.Module):
 def norm(parameters: Iterable[Tensor]) -> Tensor:
     """Square root of the sum of squares over parameters (R, ...): (R,).
 
-    Added up and rooted in float64, for MKL's root of float32 depends on the processor and on the place in the tensor.
+    Summed and square-rooted in float64, because MKL's float32 square root depends on the processor and on the place in
+    the tensor.
     """
     squares = [p.detach().square().flatten(1).sum(1).double() for p in parameters]
     return torch.stack(squares).sum(0).sqrt().float()

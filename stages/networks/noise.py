@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from stages.networks.layers import Noise
+from stages.networks.layers import NoiseLayer
 
 
-class GaussianNoise(Noise):
+class GaussianNoise(NoiseLayer):
     """Adds to each number of (R, ...) an own draw, normal with standard deviation sigma."""
 
     def __init__(self, sigma: Tensor):
@@ -21,7 +21,7 @@ class GaussianNoise(Noise):
         return x + along(self.sigma, x) * self.normal(*x.shape[1:])
 
 
-class GaussianDropout(Noise):
+class GaussianDropout(NoiseLayer):
     """Multiplies each number of (R, ...) by an own draw, normal with mean 1 and variance p / (1 - p)."""
 
     def __init__(self, p: Tensor):
@@ -34,7 +34,7 @@ class GaussianDropout(Noise):
         return x * (1 + along(self.sigma, x) * self.normal(*x.shape[1:]))
 
 
-class StochasticDepth(Noise):
+class StochasticDepth(NoiseLayer):
     """Zeroes all of an example (R, N, ...) with probability p, and scales the rest to keep the mean."""
 
     def __init__(self, p: Tensor):
@@ -48,7 +48,7 @@ class StochasticDepth(Noise):
         return x * kept / along(1 - self.p, x)
 
 
-class DropBlock(Noise):
+class DropBlock(NoiseLayer):
     """Zeroes squares of ``size`` by ``size`` in each channel of (R, N, C, H, W), and scales what is left.
 
     Squares lie within the picture, one no larger than that; each place of their upper left corner has the probability

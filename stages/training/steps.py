@@ -1,8 +1,8 @@
 """Steps of SGD, Adam and AdamW for a stack of replicas, whose learning rates and decays may differ.
 
-``torch.optim`` takes one learning rate for all, and rounds a replica by its neighbours where its kernels are fused.
-These give one replica what torch's plain loops give it, SGD to the bit. As torch has it, decay is added to the gradient
-but for AdamW, where the weights shrink by it.
+``torch.optim`` takes one learning rate for all, and rounds a replica depending on its neighbors where its kernels are
+fused. These give one replica what torch's plain loops give it, SGD to the bit. As in torch, decay is added to the
+gradient, except in AdamW, where the weights shrink by it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stages.config import Training
 from stages.networks import NETWORKS, parameter_count
-from stages.networks.layers import LayerNorm, Noise
+from stages.networks.layers import LayerNorm, NoiseLayer
 from stages.networks.network import Network, copy_replicas
 from stages.regularizers.base import Step
 from stages.streams import Streams
@@ -136,7 +136,7 @@ def test_no_replicas_loss_moves_with_anothers_images(settings: Settings, methods
 @every_method
 @every_kind
 def test_no_replica_is_trained_otherwise_beside_others(settings: Settings, methods: Methods, network: str) -> None:
-    """To the bit: whatever the images and labels of its neighbours."""
+    """To the bit: whatever the images and labels of its neighbors."""
     chosen = settings(network=network, epochs=3, batch_size=7)
     jobs = [Job(chosen, tuple(regularizers(**methods)), seed) for seed in range(3)]
     ends = []
@@ -212,7 +212,7 @@ def test_places_are_where_they_say(name: str, places: dict[str, list[int]]) -> N
     assert {kind: sorted(units) for kind, units in seen.items()} == {k: sorted(u) for k, u in places.items()}
 
 
-class Watch(Noise):
+class Watch(NoiseLayer):
     """Notes what it draws, and changes nothing."""
 
     def __init__(self) -> None:
