@@ -1,4 +1,4 @@
-# Everything a user does. `make help` lists the targets; what they need they set up.
+# Everything a user does. `make help` lists the targets; each sets up what it needs.
 
 PYTHON ?= python3
 PORT ?= 5000
@@ -16,7 +16,7 @@ help: ## list the targets
 	@echo
 	@echo "  make repro SOURCE=afhq    the real benchmark: Animal Faces from osf.io (SOURCE: a file of stages/datasets/sources/)"
 
-setup: $(READY) ## make the environment in .venv
+setup: $(READY) ## create the environment in .venv
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -35,13 +35,13 @@ repro: $(READY) ## run the pipeline: data, training, evaluation, the site in rep
 	@$(RUN) dvc repro
 	@echo "the site: reports/index.html"
 
-ui: $(READY) ## compare the runs in MLflow at http://127.0.0.1:5000 (PORT=... for another)
+ui: $(READY) ## compare the runs in MLflow at http://127.0.0.1:5000 (PORT=... for another port)
 	@$(RUN) python -m stages.ui "$(PORT)"
 
 test: $(READY) ## run the tests, on all cores
 	@$(RUN) python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
-bench: $(READY) ## time the training step anew, into reports/timing/
+bench: $(READY) ## time the training step again, into reports/timing/
 	@$(BIN)/python -m stages.start
 	@$(RUN) dvc repro --force --single-item benchmark
 	@$(RUN) dvc repro --single-item timing

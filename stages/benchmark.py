@@ -1,4 +1,4 @@
-"""Stage ``benchmark``: times the training; the only stage that never gives the same twice."""
+"""Stage ``benchmark``: times training; the only stage whose output is never the same twice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUITE = Path("tests/benchmarks")
 RESULT = Path("reports/timing/benchmark.json")
 RULES = ("--benchmark-only", "--benchmark-min-rounds=5", "--benchmark-max-time=0.4", "--benchmark-disable-gc")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-"""Environment variables; replicas are trained so, too."""
+"""Environment variables, as replicas are trained with."""
 
 
 @stage

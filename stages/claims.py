@@ -1,4 +1,4 @@
-"""Stage ``claims``: a verdict on every claim of the documents, from what the experiments came to."""
+"""Stage ``claims``: a verdict on every claim of the documents, from the outcomes of the experiments."""
 
 from __future__ import annotations
 

@@ -23,16 +23,16 @@ def main() -> None:
     params = config.load()
     table = compare(pd.read_parquet(RUNS), params.claims, params.evaluation.confidence)
     files.write_parquet(COMPARISONS, table)
-    print(f"{COMPARISONS}: {table['verdict'].notna().sum():,} differences to {BASELINE}")
+    print(f"{COMPARISONS}: {table['verdict'].notna().sum():,} differences from {BASELINE}")
 
 
 def compare(runs: pd.DataFrame, claims: Claims, confidence: float) -> pd.DataFrame:
     """A row for each variant, task and metric, from one row per variant, task and seed with every metric.
 
     The columns are, in the metric's own scale: `n, mean, low, high` over the seeds for which the metric is defined and
-    finite; `pairs, difference, difference_low, difference_high` to the reference, over the seeds for which it is so for
-    both; `smallest`, from where on a difference matters; `verdict`, one of `metrics.VERDICTS`, missing where there is
-    nothing to compare; and `replicas, diverged, unfinished`, which count the variant's own. Diverged replicas are
+    finite; `pairs, difference, difference_low, difference_high` from the reference, over the seeds for which it is for
+    both; `smallest`, the smallest difference that matters; `verdict`, one of `metrics.VERDICTS`, missing where there
+    is nothing to compare; and `replicas, diverged, unfinished`, which count the variant's own. Diverged replicas are
     compared like any other. One unfinished replica, of the variant or of the reference, makes the verdict `unfinished`.
     """
     groups: dict[tuple[str, str], pd.DataFrame] = {

@@ -18,6 +18,7 @@ from stages.datasets.sources import SOURCES, Source
 from stages.errors import UserError, stage
 from stages.networks import NETWORKS
 from stages.regularizers import REGULARIZERS, Regularizer
+from stages.regularizers.base import SOLE
 
 PARAMS = Path("params.yaml")
 MADE = (Path("data/raw"), Path("reports"))
@@ -35,7 +36,7 @@ Address = Annotated[
     str,
     Field(
         pattern="^[^@]+$",
-        description="an address without user name and password, for these parameters are published; one with them may "
+        description="an address without user name and password, as these parameters are published; one with them may "
         "be the mirror that REGBENCH_MIRROR names (any other @ is written as %40)",
     ),
 ]
@@ -57,15 +58,15 @@ class Data(Section):
     label_noise: LabelNoise
 
 
-class Noise(Section):
+class TaskNoise(Section):
     kind: Literal["uniform", "class_dependent", "instance_dependent"]
     rate: Share
 
 
 class Task(Section):
-    """What is learnt."""
+    """What is learned."""
 
-    noise: Noise | None = None
+    noise: TaskNoise | None = None
     """None: the true labels."""
     train: Count
     """Number of training images."""
@@ -87,7 +88,7 @@ class Splits(Section):
 
 def _network(name: str) -> str:
     if name not in NETWORKS:
-        raise ValueError(f"there is no such network; there are {', '.join(NETWORKS)}")
+        raise ValueError(f"unknown network; available: {', '.join(NETWORKS)}")
     return name
 
 
@@ -122,6 +123,10 @@ class Claims(Section):
     tolerance: Positive
 
 
+class Mlflow(Section):
+    replicas: bool
+
+
 class File(Section):
     """``params.yaml`` as written."""
 
@@ -132,6 +137,7 @@ class File(Section):
     evaluation: Evaluation
     documents: dict[str, dict[str, Any] | None]
     claims: Claims
+    mlflow: Mlflow
     variants: dict[str, dict[str, Any]]
 
 
@@ -146,7 +152,8 @@ class Variant:
     regularizers: tuple[Regularizer, ...]
 
     def parameters(self) -> dict[str, dict[str, Any]]:
-        """All that decides the outcome, by section, resolved: the training settings and each regularizer's own."""
+        """Everything that determines the outcome, by section, resolved: the training settings and each regularizer's
+        own."""
         own = {method.key: method.model_dump() for method in self.regularizers}
         return {"training": self.training.model_dump(), **own}
 
@@ -155,7 +162,7 @@ class Variant:
 class Params:
     data: Data
     sources: Mapping[str, Source]
-    """All that there are, with their parameters."""
+    """All sources, with their parameters."""
     splits: Splits
     tasks: Mapping[str, Task]
     """By name; the first has the true labels."""
@@ -164,6 +171,7 @@ class Params:
     documents: Mapping[str, Mapping[str, Any] | None]
     """The sections of the documents' experiments as written: each document's folder checks its own."""
     claims: Claims
+    mlflow: Mlflow
     variants: Mapping[str, Variant]
 
     @property
@@ -188,7 +196,7 @@ def load(path: Path = PARAMS) -> Params:
         raise UserError(f"{path} is missing; run this from the root of the project") from None
     except DuplicateKeyError as error:
         key, line = str(error.problem).split('"')[1], error.problem_mark.line + 1
-        raise UserError(f"{path}: the key {key!r} stands twice, again in line {line}; delete one of them") from None
+        raise UserError(f"{path}: the key {key!r} occurs twice, again in line {line}; delete one of them") from None
     except (YAMLError, ValueError) as error:  # ValueError: bytes that are not UTF-8, a date such as 2021-02-30
         raise UserError(f"{path} is not valid YAML in UTF-8: {error}") from None
     if not isinstance(content, dict):
@@ -205,7 +213,7 @@ def load(path: Path = PARAMS) -> Params:
     augmentation = SOURCES[data.source].augmentation if data and data.source in SOURCES else {}
     tasks = {name: _task(name, body, file, problems) for name, body in file.tasks.items()}
     if not file.tasks or next(iter(file.tasks.values())).get("noise"):
-        problems.append("tasks: the first must have no noise, for its labels are taken for the true ones")
+        problems.append("tasks: the first must have no noise, because its labels are taken to be the true ones")
     variants = {name: _variant(name, body, file, augmentation, problems) for name, body in file.variants.items()}
     made = [path.resolve() for path in MADE]
     for name, source in sources.items():
@@ -230,6 +238,7 @@ def load(path: Path = PARAMS) -> Params:
         file.evaluation,
         file.documents,
         file.claims,
+        file.mlflow,
         {name: variant for name, variant in variants.items() if variant},
     )
 
@@ -264,15 +273,23 @@ def _variant(
         if key == "augmentation" and isinstance(values, dict):
             values = {**augmentation, **values}
         regularizers.append(check(REGULARIZERS[key], values, (*where, key), problems))
+    for place, what in SOLE.items():
+        keys = [method.key for method in regularizers if method is not None and method.acts_on == place]
+        if len(keys) > 1:
+            problems.append(f"{_key(where)}: {' and '.join(keys)} each put something in place of {what}; leave one")
     if learning is None or None in regularizers:
         return None
+    for method in regularizers:
+        if method and (obstacle := method.obstacle(NETWORKS[learning.network])):
+            fitting = ", ".join(other for other in NETWORKS if not method.obstacle(NETWORKS[other])) or "none"
+            problems.append(f"{_key((*where, method.key))}: network {learning.network} {obstacle}; it fits: {fitting}")
     training = Training(**learning.model_dump(), device=device)
     return Variant(name, about, training, tuple(r for r in regularizers if r is not None))
 
 
 def _named(section: str, name: str, problems: list[str]) -> None:
     if not re.fullmatch(NAME, name):
-        problems.append(f"{section}.{name}: such a name may hold letters, digits, _ and - (no dots or spaces)")
+        problems.append(f"{section}.{name}: a name may contain letters, digits, _ and - (no dots or spaces)")
 
 
 def check(model: type[Model], values: Any, where: tuple[str | int, ...], problems: list[str]) -> Model | None:
@@ -324,7 +341,7 @@ def _key(where: tuple[str | int, ...]) -> str:
 
 def refused(path: Path, problems: list[str]) -> UserError:
     """The error that lists all problems of the file."""
-    return UserError(f"{path} was refused:\n" + "\n".join(f"  {problem}" for problem in problems))
+    return UserError(f"{path} is invalid:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
 @stage

@@ -13,7 +13,7 @@ from stages.training.device import find_device
 from stages.training.kept import forget
 
 KEPT = Path(".cache/documents")
-"""Finished parts. DVC, which deletes a stage's outputs before it runs, does not know of it."""
+"""Finished parts. DVC, which deletes a stage's outputs before it runs, does not know about it."""
 
 
 @stage
@@ -25,7 +25,7 @@ def main() -> None:
     name = sys.argv[1]
     find_device("cpu")  # one thread per operation, and deterministic
     parts = KEPT / name
-    with files.alone(KEPT / f"{name}.lock", f"{name}: another process is at it"):
+    with files.alone(KEPT / f"{name}.lock", f"{name}: another process is running it"):
         run = documents.module(name, documents.DOCUMENTS[name].experiment).run
         result = run(settings[name], ExperimentContext(params.training.device, parts))
         outcome.write(result, documents.FOLDER / name)

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 
-INTERRUPTED = "\ninterrupted: what was finished is kept; run the same command again to go on"
+INTERRUPTED = "\ninterrupted: what was finished is kept; run the same command again to continue"
 
 
 class UserError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from stages import config, files, tasks
 from stages.datasets.test_set import HeldOut, read_test
@@ -62,8 +62,8 @@ def main() -> None:
                 curve=curves[task.name, seed],
                 planned=variant.training.epochs,
                 diverged=replica["diverged"],
-                weights=values_of(network.weighted),
-                scales=values_of(network.normalizations),
+                weights=values_of(p for layer in network.weighted for p in (layer.effective(), layer.bias)),
+                scales=values_of(p for layer in network.normalizations for p in layer.parameters()),
                 settings=params.evaluation,
             )
             runs.append(key | {name: metric.compute(observed) for name, metric in METRICS.items()})
@@ -125,9 +125,9 @@ def fast_gradient_sign(network: Network, images: Tensor, labels: Tensor, step: f
     return (images + step * gradient.sign()).detach().clamp(-1, 1)
 
 
-def values_of(layers: Sequence[nn.Module]) -> np.ndarray:
-    """All parameters of some layers in one row."""
-    values = [p.detach().flatten() for layer in layers for p in layer.parameters()]
+def values_of(parameters: Iterable[Tensor]) -> np.ndarray:
+    """All numbers of some parameters in one row."""
+    values = [p.detach().flatten() for p in parameters]
     return torch.cat(values).numpy() if values else np.zeros(0)
 
 

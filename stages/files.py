@@ -1,4 +1,4 @@
-"""Files that are whole or absent: everything is written to a temporary name and renamed."""
+"""Files that are complete or absent: everything is written to a temporary name and renamed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def alone(lock: Path, busy: str) -> Iterator[None]:
     try:
         held.acquire(timeout=0)
     except Timeout:
-        print(f"{busy}; waiting for its end", flush=True)
+        print(f"{busy}; waiting for it to finish", flush=True)
         held.acquire()
     try:
         yield
@@ -59,7 +59,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON; NaN and infinity are refused, for browsers cannot read them."""
+    """Write ``value`` as indented JSON; NaN and infinity are rejected, because browsers cannot read them."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -79,7 +79,7 @@ def sha256(*paths: Path) -> str:
 
 
 def keep_only(folder: Path, names: Collection[str]) -> None:
-    """Delete the folders in ``folder`` of other names: DVC leaves the outputs of stages that are no more."""
+    """Delete the folders in ``folder`` of other names: DVC leaves the outputs of stages that no longer exist."""
     for path in folder.iterdir():
         if path.is_dir() and path.name not in names:
             shutil.rmtree(path)

@@ -27,21 +27,21 @@ from stages.statistics import (
 Value = float | bool | None
 Array = NDArray[Any]
 Verdict = Literal["better", "worse", "higher", "lower", "negligible", "undecided", "unfinished"]
-"""What the difference of a metric to the reference comes to: `better` or `worse` where one direction is an improvement,
+"""The verdict on a metric's difference from the reference: `better` or `worse` where one direction is an improvement,
 `higher` or `lower` where neither is."""
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What is known of a replica after its training, of K classes."""
+    """What is known about a replica after its training, with K classes."""
 
     test: Array
     """Log-probabilities (M, K) of the test images."""
     test_labels: Array
     """(M,)"""
     attacked: Array
-    """The class (M,) that each test image is given after an attack."""
+    """The class (M,) predicted for each test image after an attack."""
     train: Array
     """Log-probabilities (N, K) of the training images."""
     given: Array
@@ -55,10 +55,10 @@ class Observed:
     curve: pd.DataFrame
     """A row for each epoch from 0 on, the initial weights: `train_loss, train_accuracy, param_norm` and others."""
     planned: int
-    """Epochs that there were for its training."""
+    """The number of epochs allowed for its training."""
     diverged: bool
     weights: Array
-    """All weights and biases, but for scales and shifts of normalization."""
+    """All weights and biases, except scales and shifts of normalization."""
     scales: Array
     """Scales and shifts of normalization; none if there is no normalization."""
     settings: Evaluation
@@ -82,7 +82,7 @@ class Metric:
 
     @property
     def scale(self) -> float:
-        """What pages multiply its values with."""
+        """What pages multiply its values by."""
         return 100 if self.unit in ("%", "points") else 1
 
     @property
@@ -94,11 +94,11 @@ class Metric:
         return self.definition.format(**settings.model_dump())
 
     def smallest(self, claims: Claims, reference: float) -> float:
-        """From where on a difference matters, in the metric's own scale, given the mean of the reference."""
+        """The smallest difference that matters, in the metric's own scale, given the mean of the reference."""
         return claims.points / 100 if self.scale == 100 else claims.percent / 100 * abs(reference)
 
     def verdict(self, difference: Interval, smallest: float, unfinished: bool) -> Verdict:
-        """What the interval of a difference to the reference says, unless one of the two was still learning."""
+        """What the interval of a difference from the reference says, unless one of the two was still learning."""
         if unfinished:
             return "unfinished"
         found = direction(difference, smallest)
@@ -129,9 +129,9 @@ def epochs_to_fit(o: Observed) -> int | None:
 
 
 def unfinished(o: Observed) -> bool:
-    """Whether a replica was still learning when its epochs were used up: had labels to fit, and was on its way.
+    """Whether a replica was still making progress when its epochs were used up, with labels left to fit.
 
-    False for one that stopped before by itself.
+    False for one that stopped earlier by itself.
     """
     curve = o.curve.sort_values("epoch")
     epochs, losses = curve["epoch"].to_numpy(), curve["train_loss"].to_numpy()
@@ -187,7 +187,7 @@ METRICS: dict[str, Metric] = {
             "%",
             1,
             "low",
-            "How far confidence and accuracy are apart on the test set: Σ<sub><var>b</var></sub> "
+            "How far apart confidence and accuracy are on the test set: Σ<sub><var>b</var></sub> "
             "(<var>n<sub>b</sub></var>/<var>N</var>) |acc<sub><var>b</var></sub> − conf<sub><var>b</var></sub>|, over "
             "{calibration_bins} bins of equal width of the largest probability. "
             '<a href="https://arxiv.org/abs/1706.04599">Guo et al. 2017</a>.',
@@ -200,7 +200,7 @@ METRICS: dict[str, Metric] = {
             1,
             "high",
             "The mean over the classes of 2<var>PR</var>/(<var>P</var> + <var>R</var>), with precision <var>P</var> "
-            "and recall <var>R</var> of the class on the test set; 0 for a class that is never found.",
+            "and recall <var>R</var> of the class on the test set; 0 for a class that is never predicted correctly.",
             f1,
         ),
         Metric(
@@ -221,7 +221,7 @@ METRICS: dict[str, Metric] = {
             "points",
             1,
             None,
-            "Test accuracy minus accuracy under FGSM. A network that classifies nothing has nothing to lose.",
+            "Test accuracy minus accuracy under FGSM. A network that classifies nothing correctly has nothing to lose.",
             lambda o: on_test(o) - fgsm_accuracy(o),
         ),
         Metric(
@@ -267,13 +267,13 @@ METRICS: dict[str, Metric] = {
             "points",
             1,
             None,
-            "Training accuracy on true labels minus test accuracy: both count true labels, so that noise in the labels "
-            "trained on does not enter by itself. On a task without noise it is training accuracy minus test accuracy.",
+            "Training accuracy on true labels minus test accuracy: both count true labels, so that label noise "
+            "does not enter by itself. On a task without noise it is training accuracy minus test accuracy.",
             lambda o: accuracy(o.train, o.true) - on_test(o),
         ),
         Metric(
             "accuracy_on_wrong_given",
-            "Wrong labels learnt",
+            "Wrong labels memorized",
             "%",
             1,
             None,
@@ -283,7 +283,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "accuracy_on_wrong_true",
-            "Wrong labels seen through",
+            "Wrong labels, true class predicted",
             "%",
             1,
             None,
@@ -296,7 +296,7 @@ METRICS: dict[str, Metric] = {
             "epochs",
             0,
             None,
-            "The first epoch after which every training label is met; a mean over the replicas that get there.",
+            "The first epoch after which every training label is fitted; a mean over the replicas that get there.",
             epochs_to_fit,
         ),
         Metric(
@@ -305,7 +305,7 @@ METRICS: dict[str, Metric] = {
             "epochs",
             0,
             None,
-            "Epochs until training ended, by its plan, by early stopping, or by divergence.",
+            "Epochs until training ended, as planned, by early stopping, or by divergence.",
             lambda o: int(o.curve["epoch"].max()),
         ),
         Metric(
@@ -334,7 +334,7 @@ METRICS: dict[str, Metric] = {
             2,
             None,
             "√(Σ <var>w</var>²) over the weights and biases of the network. Scales and shifts of batch normalization "
-            "are left out, for they make up for weights of any size; networks without it have none.",
+            "are left out, because they compensate for weights of any size; networks without it have none.",
             lambda o: norm(o.weights),
         ),
         Metric(

@@ -1,7 +1,7 @@
 """Stage ``plan``: for each variant, in ``data/plan/<variant>.json``, what its training depends on and others' does not.
 
-Its parameters and the contents of its own methods' files. So a new method trains nothing but itself, and an edited one
-only the variants that use it.
+These are its parameters and the contents of its own methods' files. So adding or editing a method retrains only the
+variants that use it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def plan(variant: Variant) -> dict[str, Any]:
-    """What decides how a variant is trained, besides the code that all share."""
+    """What determines how a variant is trained, besides the code that all share."""
     return {
         "parameters": variant.parameters(),
         "methods": {str(path): files.sha256(path) for path in own_files(variant)},
@@ -38,8 +38,8 @@ def plan(variant: Variant) -> dict[str, Any]:
 
 
 def own_files(variant: Variant) -> list[Path]:
-    """The files that hold a variant's methods, and those beside them that these take something from."""
-    shared = {regularizers.__name__, base.__name__}  # what all methods take from is the training's own code
+    """The files that hold a variant's methods, and those beside them that these import from."""
+    shared = {regularizers.__name__, base.__name__}  # what all methods import is part of the training code
     found: set[str] = set()
     new = {type(method).__module__ for method in variant.regularizers}
     while new := new - found - shared:

@@ -15,7 +15,7 @@ from stages.datasets.sources.base import Decoded, LabelSet
 from stages.datasets.test_set import TEST, HeldOut, write_test
 from stages.errors import stage
 from stages.files import write_json
-from stages.tasks import Material, Task
+from stages.tasks import Material, TaskData
 
 CARD = Path("data/card.json")
 
@@ -41,7 +41,7 @@ def main() -> None:
     sizes = {name: task.train for name, task in params.tasks.items()}
     drawn = draw_splits(clean.labels, data.classes, splits.seeds, splits.train, splits.val, sizes)
 
-    learnt = {name: Task(name, own.labels, drawn[name]) for name, own in label_sets.items()}
+    learnt = {name: TaskData(name, own.labels, drawn[name]) for name, own in label_sets.items()}
     tasks.write(Material(data.images, data.classes, learnt))
     write_test(HeldOut(data.test_images, data.test_labels))
     manifest = downloaded(source.name, raw)

@@ -37,11 +37,11 @@ def main() -> None:
         source.name == "afhq" and not manifest.from_mirror,
         f"{source.description} {sizes['clean']:,} images of {height}×{width} pixels outside the test set.",
     )
-    if min(sizes.values()) < notebook.SMALLEST:  # the benchmark needs no more than `splits` says, and goes on
+    if min(sizes.values()) < notebook.SMALLEST:  # the benchmark needs only what `splits` says, and continues
         nothing = pd.DataFrame(columns=["case", "seed", "metric", "value"])
         needed = f"{described.description} The notebook’s splits take {notebook.SMALLEST}."
         outcome.write(outcome.ExperimentOutcome(replace(described, description=needed), {}, nothing), REPLAY)
-        print(f"{REPLAY}: not run: it needs {notebook.SMALLEST} images outside the test set; all else runs")
+        print(f"{REPLAY}: not run: it needs {notebook.SMALLEST} images outside the test set; everything else runs")
         return
 
     splits = notebook.draw_splits(sizes, clean.image_shape, len(clean.classes))

@@ -1,8 +1,8 @@
 """What ``make repro`` does before DVC starts: it checks the documents' parameters, restores files that an interruption
-cut, and lets DVC run in a folder without git.
+truncated, and lets DVC run in a folder without git.
 
-DVC writes ``dvc.lock`` in place after every stage, so an interruption may leave it cut or empty, and DVC then refuses
-to run. The last whole one is as good: what has run since is found in DVC's run cache.
+DVC writes ``dvc.lock`` in place after every stage, so an interruption may leave it truncated or empty, and DVC then
+refuses to run. The last complete one will do: what has run since is found in DVC's run cache.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stages.files import alone, write_bytes
 
 LOCK = Path("dvc.lock")
 COPY = Path(".cache/dvc.lock")
-"""The last whole one."""
+"""The last complete one."""
 DVC = Path(".dvc")
 
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def restore_lock() -> None:
-    """Keep a copy of ``dvc.lock`` if it is whole, else put the last whole one in its place and say so."""
+    """Keep a copy of ``dvc.lock`` if it is complete, otherwise restore the last complete one and say so."""
     if not LOCK.exists():
         return
     content, committed = LOCK.read_bytes(), _committed()
@@ -53,14 +53,14 @@ def restore_lock() -> None:
     for whole, origin in ((kept, f"the copy in {COPY}"), (committed, "the last commit")):
         if stages(whole):
             write_bytes(LOCK, whole)
-            print(f"{LOCK} was damaged, as by an interruption: restored from {origin}", flush=True)
+            print(f"{LOCK} was damaged, probably by an interruption: restored from {origin}", flush=True)
             return
     LOCK.unlink()
-    print(f"{LOCK} was damaged, as by an interruption, and is deleted: DVC makes it anew", flush=True)
+    print(f"{LOCK} was damaged, probably by an interruption, and is deleted: DVC will recreate it", flush=True)
 
 
 def stages(content: bytes) -> list[str]:
-    """The stages that a ``dvc.lock`` names, in order; none if it is cut within a line or DVC would refuse it."""
+    """The stages that a ``dvc.lock`` names, in order; none if it is truncated within a line or DVC would refuse it."""
     try:
         lock = validate(YAML(typ="safe").load(content), COMPILED_LOCKFILE_SCHEMA)
     except (YAMLError, ValueError, DvcException):
@@ -77,7 +77,8 @@ def _committed() -> bytes:
 
 
 def remove_cut_rwlock() -> None:
-    """Delete DVC's list of the files in use if it is cut; it is rewritten in place, too, and made anew if missing."""
+    """Delete DVC's list of the files in use if it is truncated; it is rewritten in place, too, and made anew if
+    missing."""
     path = DVC / "tmp/rwlock"
     try:
         json.loads(path.read_bytes())
@@ -85,7 +86,7 @@ def remove_cut_rwlock() -> None:
         pass
     except ValueError:
         path.unlink()
-        print(f"{path} was damaged, as by an interruption, and is deleted", flush=True)
+        print(f"{path} was damaged, probably by an interruption, and is deleted", flush=True)
 
 
 def choose_git() -> None:
@@ -100,7 +101,7 @@ def choose_git() -> None:
     if not found:
         print(
             "There is no git repository here: runs are recorded without their commit, and `dvc exp` and "
-            "`dvc ... diff` do not work.\n`git init` and a first commit make them work.",
+            "`dvc ... diff` do not work.\n`git init` and a first commit enable them.",
             flush=True,
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import stdtrit  # scipy.stats takes a second to import
 
 Side = Literal["greater", "less", "negligible", "not less"]
-"""What a claim says of an effect. Effects smaller in magnitude than the smallest one that matters are negligible."""
+"""What a claim says about an effect. Effects smaller in magnitude than the smallest one that matters are negligible."""
 Verdict = Literal["holds", "fails", "undecided"]
 Direction = Literal["higher", "lower", "negligible", "undecided"]
 
@@ -26,7 +26,7 @@ class Interval:
 
     @property
     def has_width(self) -> bool:
-        """False where all values are the same but for rounding, or fewer than two: their spread is not known then."""
+        """False where all values are the same up to rounding, or fewer than two: their spread is not known then."""
         return self.high - self.low > 1e-9 * max(abs(self.low), abs(self.high))
 
 
@@ -60,9 +60,9 @@ def paired_interval(values: np.ndarray, reference: np.ndarray, confidence: float
 def ratio_interval(values: np.ndarray, reference: np.ndarray, confidence: float) -> Interval:
     """Interval of the relative difference of two positive arrays (n,) that are paired by position.
 
-    It is that of the mean difference of their logarithms, carried back: the mean is the geometric mean of the ratios,
-    less one. So halving and doubling weigh the same, and no single large value decides. NaN where a value is not
-    positive.
+    It is that of the mean difference of their logarithms, transformed back: the mean is the geometric mean of the
+    ratios, minus one. So halving and doubling weigh the same, and no single large value decides. NaN where a value is
+    not positive.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = paired_interval(np.log(values), np.log(reference), confidence)
@@ -71,7 +71,7 @@ def ratio_interval(values: np.ndarray, reference: np.ndarray, confidence: float)
 
 
 def verdict(interval: Interval, side: Side, smallest: float) -> Verdict:
-    """What the interval of an effect says of a claim, given the smallest effect that matters (positive).
+    """What the interval of an effect says about a claim, given the smallest effect that matters (positive).
 
     A claim of an effect holds where the interval lies wholly on the claim's side of the smallest effect, and fails
     where it lies wholly on the other side of zero or among the negligible effects. A claim that an effect is
@@ -109,12 +109,12 @@ def verdict_of(verdicts: Collection[Verdict], rule: Literal["all", "any"]) -> Ve
 
 
 def still_falling(epochs: np.ndarray, losses: np.ndarray, percent: float) -> bool:
-    """Whether a loss (n,), measured after so many epochs (n,) in their order, has not come to rest.
+    """Whether a loss (n,), measured after so many epochs (n,) in their order, is still falling.
 
     It has not if its mean over the last tenth of the epochs is lower than that over the tenth before by more than
     ``percent`` of the latter.
     """
-    every = np.interp(np.arange(epochs[-1] + 1), epochs, losses)  # else it would matter which epochs were measured
+    every = np.interp(np.arange(epochs[-1] + 1), epochs, losses)  # otherwise it would matter which epochs were measured
     tenth = max(1, int(epochs[-1]) // 10)
     before, after = np.mean(every[-2 * tenth : -tenth]), np.mean(every[-tenth:])
     return bool(before - after > percent / 100 * before)
@@ -126,7 +126,7 @@ def negative_log_likelihood(log_probabilities: np.ndarray, labels: np.ndarray) -
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """How many images of each true class (rows) were given each class (columns), from class indices (N,)."""
+    """How many images of each true class (rows) were predicted as each class (columns), from class indices (N,)."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 

@@ -48,9 +48,9 @@ class Streams:
         draws = [self._numpy(r, purpose).standard_normal(shape, np.float32) for r in range(len(self.seeds))]
         return torch.from_numpy(np.stack(draws)).to(self.device)
 
-    def beta(self, purpose: str, alpha: Tensor, *shape: int) -> Tensor:
-        """Draws from Beta(alpha, alpha), alpha (R,) positive: (R, *shape)."""
-        draws = [self._numpy(r, purpose).beta(a, a, shape) for r, a in enumerate(alpha.tolist())]
+    def beta(self, purpose: str, alpha: Sequence[float], *shape: int) -> Tensor:
+        """Draws from Beta(alpha, alpha), a positive alpha for each replica: (R, *shape)."""
+        draws = [self._numpy(r, purpose).beta(a, a, shape) for r, a in enumerate(alpha)]
         return torch.from_numpy(np.stack(draws)).float().to(self.device)
 
     def permutation(self, purpose: str, n: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What is learnt: the images outside the test set, and for each task its labels and each seed's training images.
+"""What is learned: the images outside the test set, and for each task its labels and each seed's training images.
 
 `prepare` writes it and training reads it. The test set has a module of its own, `datasets/test_set.py`.
 """
@@ -37,8 +37,8 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Task:
-    """Labels to learn, and from how many images: every seed's `split.train` has the same length."""
+class TaskData:
+    """Labels to learn, and the images to learn them from: every seed's `split.train` has the same length."""
 
     name: str
     labels: Labels
@@ -50,11 +50,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Material:
-    """The images outside the test set, and what is learnt of them."""
+    """The images outside the test set, and what is learned from them."""
 
     images: Images
     classes: tuple[str, ...]
-    tasks: Mapping[str, Task]
+    tasks: Mapping[str, TaskData]
     """By name; the first has the true labels."""
 
     @property
@@ -78,7 +78,7 @@ def read(pool: Path = POOL, splits: Path = SPLITS) -> Material:
                 int(seed): Split(np.array(parts["train"][name], np.int64), np.array(parts["val"], np.int64))
                 for seed, parts in drawn.items()
             }
-            tasks[name] = Task(name, labels, own)
+            tasks[name] = TaskData(name, labels, own)
     return Material(arrays["images"], tuple(str(name) for name in arrays["classes"]), tasks)
 
 

@@ -16,10 +16,10 @@ from ruamel.yaml.error import YAMLError
 from safetensors import safe_open
 
 from stages import config, files
-from stages.config import Variant
+from stages.config import Params, Variant
 from stages.errors import UserError, stage
 from stages.tasks import POOL, SPLITS
-from stages.tracking import Data, Record, synchronise
+from stages.tracking import Record, TrackedData, synchronise
 
 RUNS = Path("data/runs")
 EVALUATION = Path("data/evaluation/runs.parquet")
@@ -42,7 +42,7 @@ def main() -> None:
     records = [
         record
         for variant in reversed(list(params.variants.values()))
-        for record in of_variant(variant, evaluation, comparisons, card, params.evaluation.confidence, lock)
+        for record in of_variant(variant, evaluation, comparisons, card, params, lock)
     ]
     records.append(of_report(card, lock))
     experiment = f"regularization-{card['source']}"
@@ -55,18 +55,17 @@ def main() -> None:
 
 
 ABOUT = """\
-Methods of regularization on the data source **{title}**: one run for each variant, task and seed
-(`tags.kind = 'replica'`), under a parent that sums up the seeds (`tags.kind = 'summary'`), and a run that holds the
-report.
+Methods of regularization on the data source **{title}**: one run for each variant and task, which sums up the seeds
+(`tags.kind = 'summary'`), and a run that holds the report. With `mlflow.replicas: true` in `params.yaml` there is also
+one for each seed, under its summary: `tags.kind = 'replica' and tags.task = 'clean'`.
 
 **To compare variants** choose *Model training* at the top left, search for
-`tags.kind = 'replica' and tags.task = 'clean'`, press *Load more* until all runs are there, group by the tag
-`variant`, and open the chart view: groups show the mean over seeds. For means with their intervals as numbers, search
-for `tags.kind = 'summary' and tags.task = 'clean'` and show the columns `mean/...`, `mean_half_width/...`,
-`difference/...`, `difference_half_width/...` and `verdict`.
+`tags.kind = 'summary' and tags.task = 'clean'`, and open the chart view, or show the columns `mean/...`,
+`mean_half_width/...`, `difference/...`, `difference_half_width/...` and `verdict`. `mean_curve/...` are means over
+seeds while the networks train.
 
-Metrics without a prefix are those of the finished network; `curve/...` are measured while it trains. Accuracies are
-shares, losses are in nats.
+Metrics of a replica without a prefix are those of the finished network; `curve/...` are measured while it trains.
+Accuracies are shares, losses are in nats.
 """
 
 
@@ -75,10 +74,11 @@ def of_variant(
     evaluation: pd.DataFrame,
     comparisons: pd.DataFrame,
     card: Mapping[str, Any],
-    confidence: float,
+    params: Params,
     lock: Mapping[str, Any],
 ) -> Iterator[Record]:
-    """For each task the summary of a variant, then its replicas; in reverse, for MLflow lists the newest first."""
+    """For each task the summary of a variant, then its replicas if they are wanted; in reverse, for MLflow lists the
+    newest first."""
     folder = RUNS / variant.name
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     history = pd.read_parquet(folder / "history.parquet")
@@ -93,7 +93,7 @@ def of_variant(
         compared = comparisons[(comparisons["variant"] == variant.name) & (comparisons["task"] == task)]
         curves = history[history["task"] == task].sort_values(["seed", "epoch"])
         profile = {"image": card["image"], "classes": card["classes"], **card["tasks"][task]}
-        data = Data(f"{card['source']}-{task}", digest, str(POOL), profile)
+        data = TrackedData(f"{card['source']}-{task}", digest, str(POOL), profile)
         tags = {"variant": variant.name, "task": task, "device": run["device"]}
         name = f"{variant.name} · {task}"
         yield Record(
@@ -104,10 +104,11 @@ def of_variant(
                 variant=variant.name,
                 task=task,
                 n=len(rows),
-                percent=f"{100 * confidence:g} %",
+                percent=f"{100 * params.evaluation.confidence:g} %",
             ),
             parameters=parameters,
             metrics=summary(compared),
+            curves=mean_curves(curves),
             data=data,
             files={
                 "history.csv": curves.to_csv(index=False, lineterminator="\n").encode(),
@@ -115,6 +116,8 @@ def of_variant(
             },
             provenance=provenance,
         )
+        if not params.mlflow.replicas:
+            continue
         for row in rows.sort_values("seed", ascending=False).to_dict("records"):
             seed = row["seed"]
             curve = curves[curves["seed"] == seed].drop(columns=["task", "seed"]).set_index("epoch")
@@ -135,25 +138,25 @@ SUMMARY = """\
 {about}
 
 {n} seeds of `{variant}` on the task `{task}`: `mean/...`, `mean_half_width/...` of its {percent} Student-t interval,
-the number `n/...` of seeds where the metric is defined, and `difference/...` to the reference, paired by seed, with
+the number `n/...` of seeds where the metric is defined, and `difference/...` from the reference, paired by seed, with
 `difference_half_width/...`. The tag `verdict` is that on test accuracy. `history.csv` and `seeds.csv` among the
 artifacts hold every epoch and every seed.
 
 - Files: `data/runs/{variant}/` with `history.parquet`, `weights.safetensors` and `run.json`
 - Page of the report: `reports/variants/{variant}.html`
-- Again: `dvc repro train@{variant}`
+- To retrain: `dvc repro train@{variant}`
 """
 
 REPLICA = """\
 - Weights: `{task}/{seed}/...` in `data/runs/{variant}/weights.safetensors`
 - Every epoch: the rows `task = {task}`, `seed = {seed}` of `data/runs/{variant}/history.parquet`
 - Page of the report: `reports/variants/{variant}.html`
-- Again: `dvc repro train@{variant}`
+- To retrain: `dvc repro train@{variant}`
 """
 
 
 def summary(compared: pd.DataFrame) -> dict[str, float]:
-    """Every metric's mean and the difference to the reference, each with half the width of its interval and n.
+    """Every metric's mean and the difference from the reference, each with half the width of its interval and n.
 
     The names differ from those of the replicas, so that a parent in a group of its children shifts no mean.
     """
@@ -173,9 +176,19 @@ def summary(compared: pd.DataFrame) -> dict[str, float]:
 
 
 def verdicts(compared: pd.DataFrame) -> dict[str, str]:
-    """What the difference of test accuracy to the reference comes to, as a tag; none for the reference itself."""
+    """The verdict on the difference in test accuracy from the reference, as a tag; none for the reference itself."""
     found = compared.loc[compared["metric"] == "test_accuracy", "verdict"].dropna()
     return {"verdict": found.iloc[0]} if len(found) else {}
+
+
+def mean_curves(history: pd.DataFrame) -> dict[str, dict[int, float]]:
+    """Means over seeds by metric and epoch. A replica that has stopped keeps its last finite value."""
+    measured = history.drop(columns="task").where(np.isfinite(history.drop(columns="task")))
+    by_epoch = measured.pivot(index="epoch", columns="seed").ffill()
+    return {
+        f"mean_curve/{metric}": dict(zip(by_epoch.index, by_epoch[metric].to_numpy(float).mean(1), strict=True))
+        for metric in by_epoch.columns.unique(0)
+    }
 
 
 def best(curve: pd.DataFrame) -> dict[str, float]:
@@ -233,7 +246,7 @@ def read_lock() -> Mapping[str, Any]:
 
 
 def origin(lock: Mapping[str, Any], name: str, source: str) -> dict[str, str]:
-    """Tags that lead from a run to what made it.
+    """Tags that trace a run back to what made it.
 
     Of ``dvc.lock`` only the entry of the stage that made the run is hashed: it pins its code, its parameters and the
     data it read, and does not change when later stages, this one among them, are entered.

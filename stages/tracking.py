@@ -1,4 +1,4 @@
-"""What MLflow shall hold, and how it comes to hold exactly that. The only module that imports MLflow."""
+"""What MLflow should contain, and how it comes to contain exactly that. The only module that imports MLflow."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # MLflow's own patience with a server that is down is some four minutes.
+    # By default MLflow keeps trying a server that is down for some four minutes.
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
@@ -48,7 +48,7 @@ BATCH = 800
 
 
 @dataclass(frozen=True)
-class Data:
+class TrackedData:
     """The data that a run was given."""
 
     name: str
@@ -59,7 +59,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Record:
-    """One run as MLflow shall hold it. Its content hash covers every field but ``provenance``."""
+    """One run as MLflow should contain it. Its content hash covers every field but ``provenance``."""
 
     name: str
     tags: Mapping[str, str]
@@ -72,14 +72,14 @@ class Record:
     """Values that are not finite are left out: MLflow would draw infinity as 1.8e308."""
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     """For each metric its values by epoch, those measured."""
-    data: Data | None = None
+    data: TrackedData | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Artifacts by relative path."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Tags that say where and from what the run was made, without being part of the result."""
 
     def content(self) -> str:
-        """sha256 of all that makes the result, the same on every machine and at every time."""
+        """sha256 of everything that makes up the result, the same on every machine and at every time."""
         fields = {key: value for key, value in vars(self).items() if key not in ("provenance", "data", "files")}
         fields["data"] = self.data and asdict(self.data)
         fields["files"] = {path: sha256(content).hexdigest() for path, content in self.files.items()}
@@ -87,7 +87,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrackingOutcome:
     """How many runs were new, took the place of older ones, were there already, or are no longer wanted."""
 
     contents: Mapping[str, str]
@@ -100,11 +100,11 @@ class Outcome:
     """Where to look at them."""
 
 
-def synchronise(name: str, note: str, records: Sequence[Record]) -> Outcome:
+def synchronise(name: str, note: str, records: Sequence[Record]) -> TrackingOutcome:
     """Make the experiment hold one finished run for each record, and none of ours besides.
 
     Parents stand before their children. Raises ``UserError`` if the store cannot be reached or used; what was logged
-    until then is kept, and the next call goes on from there.
+    until then is kept, and the next call continues from there.
     """
     address = os.environ.get("MLFLOW_TRACKING_URI") or STORE
     for key, value in QUIET.items():
@@ -138,7 +138,7 @@ def _hasten(connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA synchronous = OFF")
 
 
-def _fill(client: MlflowClient, experiment: str, records: Sequence[Record], page: str) -> Outcome:
+def _fill(client: MlflowClient, experiment: str, records: Sequence[Record], page: str) -> TrackingOutcome:
     """Delete the runs that are outdated or half written, log those that are missing."""
     contents = {record.content(): record for record in records}
     kept: dict[str, Run] = {}
@@ -165,7 +165,7 @@ def _fill(client: MlflowClient, experiment: str, records: Sequence[Record], page
     gone = {run.info.run_name for run in outdated} - set(kept)
     replaced = len(gone & {record.name for record in records})
     hashes = {record.name: content for content, record in contents.items()}
-    return Outcome(hashes, missing - replaced, replaced, len(kept), len(gone) - replaced, page)
+    return TrackingOutcome(hashes, missing - replaced, replaced, len(kept), len(gone) - replaced, page)
 
 
 def _log(client: MlflowClient, experiment: str, record: Record, tags: Mapping[str, str]) -> str:
@@ -199,7 +199,8 @@ def _log(client: MlflowClient, experiment: str, record: Record, tags: Mapping[st
 
 
 def _thinned(curve: Mapping[int, float]) -> Iterator[tuple[int, float]]:
-    """What MLflow is given of a curve: a few of the first ten epochs, where most happens, then about every twentieth.
+    """The part of a curve that MLflow is given: a few of the first ten epochs, where most happens, then about every
+    twentieth.
 
     They are the same whatever the length, for MLflow averages over runs that stopped early and runs that did not. A
     point costs it 0.12 ms and some 100 bytes. The whole history is attached to the parent run as a file.

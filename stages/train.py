@@ -1,6 +1,7 @@
 """Stage ``train``: one variant on every task with every seed, into ``data/runs/<variant>/``.
 
-``python -m stages.train VARIANT TASK SEED`` trains one replica anew, alone, and tells whether it comes out the same.
+``python -m stages.train VARIANT TASK SEED`` trains one replica again, alone, and reports whether the result is
+identical.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ from stages.training.kept import forget
 RUNS = Path("data/runs")
 PLAN = Path("data/plan")
 STORE = Path(".cache/replicas")
-"""Finished replicas. DVC, which deletes a stage's outputs before it runs, does not know of it."""
+"""Finished replicas. DVC, which deletes a stage's outputs before it runs, does not know about it."""
 CODE = tuple(
     Path("stages", name)
     for name in ("training", "networks", "regularizers/base.py", "streams.py", "history.py", "rng.py")
 )
-"""What the training of all variants runs through."""
+"""The code that the training of all variants uses."""
 
 
 @stage
 def main() -> None:
     params = config.load()
     if len(sys.argv) not in (2, 4):
-        raise UserError(f"usage: python -m stages.train VARIANT [TASK SEED]; there are {', '.join(params.variants)}")
+        raise UserError(f"usage: python -m stages.train VARIANT [TASK SEED]; variants: {', '.join(params.variants)}")
     variant = params.variant(sys.argv[1])
     device = find_device(variant.training.device)
     material = tasks.read()
@@ -95,7 +96,7 @@ def again(variant: Variant, wanted: tuple[str, str], material: Material, device:
     if not chosen:
         seeds = sorted(next(iter(material.tasks.values())).splits)
         raise UserError(
-            f"there is no task {task!r} with the seed {seed}; there are the tasks {', '.join(material.tasks)} "
+            f"there is no task {task!r} with seed {seed}; available: the tasks {', '.join(material.tasks)} "
             f"and the seeds {seeds[0]} to {seeds[-1]}"
         )
     file, prefix = RUNS / variant.name / "weights.safetensors", f"{task}/{seed}/"
@@ -106,7 +107,7 @@ def again(variant: Variant, wanted: tuple[str, str], material: Material, device:
     after = weights(tensors)
     if {name: value.shape for name, value in before.items()} != {name: value.shape for name, value in after.items()}:
         raise UserError(
-            f"{file} has no replica of {task} with seed {seed} that was made with the parameters as they are; "
+            f"{file} has no replica of {task} with seed {seed} that was made with the current parameters; "
             f"`dvc repro train@{variant.name}` makes it"
         )
     apart = {
@@ -117,11 +118,11 @@ def again(variant: Variant, wanted: tuple[str, str], material: Material, device:
     if apart:
         name = max(apart, key=lambda name: apart[name])
         raise UserError(
-            f"{variant.name}, {task}, seed {seed}: trained alone it comes out otherwise than in {file}: {len(apart)} "
+            f"{variant.name}, {task}, seed {seed}: trained alone it differs from the one in {file}: {len(apart)} "
             f"of {len(before)} tensors differ, by at most {apart[name]:.3g} in {name}; if code, versions or machine "
-            f"have changed since, `dvc repro train@{variant.name}` makes the results anew"
+            f"have changed since, `dvc repro train@{variant.name}` regenerates the results"
         )
-    print(f"{variant.name}, {task}, seed {seed}: trained alone it is the same to the bit as in {file}")
+    print(f"{variant.name}, {task}, seed {seed}: trained alone it is bit-identical to the one in {file}")
 
 
 def write(folder: Path, record: dict[str, Any], replicas: Sequence[Replica]) -> None:

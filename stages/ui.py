@@ -43,7 +43,7 @@ def serve(address: str, port: str) -> None:
 def free(port: str) -> str:
     """The port, if a server can listen on it. Raises `UserError` if not."""
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise UserError(f"PORT={port} is not a port: it is a whole number from 1 to 65535; {EXAMPLE}")
+        raise UserError(f"PORT={port} is not a port: use a whole number from 1 to 65535; {EXAMPLE}")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a closed connection is no obstacle
         try:

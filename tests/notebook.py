@@ -132,7 +132,7 @@ def train(
 
 
 def measure(model: nn.Module, loader: Loader, device: torch.device | str = "cpu") -> tuple[float, float]:
-    """Accuracy in per cent, and the mean loss, which the notebook computes and does not return."""
+    """Accuracy in percent, and the mean loss, which the notebook computes and does not return."""
     model.eval()
     loss, correct, count = 0.0, 0, 0
     with torch.no_grad():

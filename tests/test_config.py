@@ -62,7 +62,7 @@ def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], k
         with pytest.raises(UserError) as error:
             load(name)
         problem = next(line for line in str(error.value).splitlines() if "network: found" in line)
-        _, found, known = problem.partition(f"found {name!r}; there is no such network; there are ")
+        _, found, known = problem.partition(f"found {name!r}; unknown network; available: ")
         assert found
         assert known.split(", ") == list(NETWORKS)
 
@@ -108,7 +108,7 @@ def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], k
         ("variants/l1/l1", {}, ["variants.l1.l1.strength: missing"]),
         ("variants/l1/l1", {"strength": -1.0}, ["variants.l1.l1.strength: found -1.0", "greater than or equal to 0"]),
         ("variants/l1/l1", None, ["variants.l1.l1: found None", "mapping of strength"]),
-        ("variants/l1/lasso", {}, ["variants.l1.lasso: unknown regularizer", "l2, label_smoothing", "dropout"]),
+        ("variants/l1/lasso", {}, ["variants.l1.lasso: unknown regularizer", "l2, l2_sp, label_smoothing", "dropout"]),
         ("variants/l1/training", {"lr": "fast"}, ["variants.l1.training.lr: found 'fast'"]),
         (
             "variants/l1/training",
@@ -145,7 +145,7 @@ def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     text = (ROOT / "params.yaml").read_text()
     path.write_text(text + "training: {}\n")
-    with pytest.raises(UserError, match=f"'training' stands twice, again in line {len(text.splitlines()) + 1};"):
+    with pytest.raises(UserError, match=f"'training' occurs twice, again in line {len(text.splitlines()) + 1};"):
         config.load(path)
 
 

@@ -71,7 +71,11 @@ def closure(name: str, graph: grimp.ImportGraph) -> set[str]:
         found |= new
         new = {each for one in new if one != "stages.config" for each in graph.find_modules_directly_imported_by(one)}
         if "stages.config" in found:
-            new |= {each for each in graph.find_modules_directly_imported_by("stages.config") if each not in REGISTRIES}
+            new |= {
+                each
+                for each in graph.find_modules_directly_imported_by("stages.config")
+                if not any(f"{each}.".startswith(f"{registry}.") for registry in REGISTRIES)
+            }
         for registry in set(REGISTRIES) & (found | new):
             new |= {each for each in graph.modules if each.startswith(f"{registry}.")}
         new |= {".".join(one.split(".")[:n]) for one in found | new for n in range(1, one.count(".") + 1)}

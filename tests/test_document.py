@@ -139,7 +139,7 @@ def test_two_runs_of_a_document_take_turns(tmp_path: Path) -> None:
             text=True,
         )
         assert process.stdout is not None
-        assert "decay_scaling: another process is at it; waiting" in process.stdout.readline()
+        assert "decay_scaling: another process is running it; waiting" in process.stdout.readline()
         assert not (folder / "data/documents").exists()
     process.communicate(timeout=120)
     assert process.returncode == 0

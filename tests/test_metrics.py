@@ -23,7 +23,7 @@ def log_probabilities(*rows: list[float]) -> np.ndarray:
 
 @pytest.fixture
 def observed() -> Observed:
-    """Three training images, of which one has a wrong label that the network has learnt; two to test with."""
+    """Three training images, of which one has a wrong label that the network has learned; two to test with."""
     return Observed(
         test=log_probabilities([0.9, 0.1], [0.6, 0.4]),
         test_labels=np.array([0, 1]),

@@ -162,7 +162,7 @@ def test_too_few_images_end_with_an_error_that_names_the_keys(project, capsys):
         prepare.main()
     assert exit_.value.code == 1
     error = capsys.readouterr().err
-    assert "splits.train + splits.val ask for 1000 + 300 images, but there are 1297" in error
+    assert "splits.train + splits.val require 1000 + 300 images, but there are 1297" in error
 
 
 def test_damaged_digits_are_noticed(project, capsys):

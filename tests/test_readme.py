@@ -35,7 +35,7 @@ def test_the_example_of_a_regularizer_is_a_whole_one(tmp_path: Path) -> None:
         small.stage(folder, stage, *arguments)
     runs = folder / "data/runs"
     assert (runs / name / "history.parquet").read_bytes() != (runs / "none/history.parquet").read_bytes()
-    assert "it is the same to the bit" in small.stage(folder, "train", name, "random", "1").stdout
+    assert "it is bit-identical" in small.stage(folder, "train", name, "random", "1").stdout
     plans = {path.stem: json.loads(path.read_text())["methods"] for path in (folder / "data/plan").iterdir()}
     assert [variant for variant, methods in plans.items() if file[1] in methods] == [name]
 
@@ -43,9 +43,9 @@ def test_the_example_of_a_regularizer_is_a_whole_one(tmp_path: Path) -> None:
 def test_the_example_of_a_regularizer_is_written_as_the_others(tmp_path: Path) -> None:
     code = re.search(r"```python\n(.+?)```", README, re.DOTALL)
     assert code
-    (tmp_path / "input_noise.py").write_text(code[1])
+    (tmp_path / "uniform_noise.py").write_text(code[1])
     for command in (("check",), ("format", "--check")):
-        small.run(small.ROOT, "ruff", *command, "--config", "pyproject.toml", str(tmp_path / "input_noise.py"))
+        small.run(small.ROOT, "ruff", *command, "--config", "pyproject.toml", str(tmp_path / "uniform_noise.py"))
 
 
 def test_it_names_the_hooks_of_a_method() -> None:

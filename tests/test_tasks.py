@@ -9,7 +9,7 @@ import pytest
 
 from stages.datasets.test_set import HeldOut, read_test, write_test
 from stages.errors import UserError
-from stages.tasks import Material, Split, Task, load_arrays, read, write
+from stages.tasks import Material, Split, TaskData, load_arrays, read, write
 
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (6, 4, 5, 3), dtype=np.uint8)
@@ -20,7 +20,7 @@ SIZES = {"true": 3, "images": 1, "classes": 2}
 def material() -> Material:
     """Tasks of three sizes, with the names of other arrays of the file."""
     tasks = {
-        name: Task(name, labels, {s: Split(np.arange(SIZES[name]) + s, np.array([5, 4])) for s in (0, 1)})
+        name: TaskData(name, labels, {s: Split(np.arange(SIZES[name]) + s, np.array([5, 4])) for s in (0, 1)})
         for name, labels in LABELS.items()
     }
     return Material(IMAGES, ("chat", "hérisson"), tasks)

@@ -41,6 +41,7 @@ SOURCES = itertools.count()
 
 def write_params(root: Path, variants: list[str]) -> None:
     params = loads_yaml((PROJECT / "params.yaml").read_text())
+    params["mlflow"] = {"replicas": True}
     params["variants"] = {name: params["variants"][name] for name in variants}
     (root / "params.yaml").write_text(dumps_yaml(params))
 
@@ -275,7 +276,6 @@ def summaries(variants: Sequence[str], tasks: Sequence[str] = TASKS) -> set[str]
 
 ALL = ["none", "l1", "dropout", "wide_dropout"]
 FOUND_BY = {
-    "tags.kind = 'replica'": replicas(ALL),
     "tags.kind = 'summary'": summaries(ALL),
     "tags.kind = 'summary' and tags.task = 'random'": summaries(ALL, ["random"]),
     "tags.kind = 'summary' and tags.task = 'clean'": summaries(ALL, ["clean"]),
@@ -365,6 +365,20 @@ def test_runs_of_a_removed_variant_go(local: str, tmp_path: Path) -> None:
     track.main()
     assert len(runs(local)) == RUNS_OF_A_VARIANT + 1
     assert set(tracked()) == set(runs(local))
+
+
+def test_without_replicas_there_are_summaries_with_mean_curves(local: str) -> None:
+    path = Path("params.yaml")
+    path.write_text(dumps_yaml(loads_yaml(path.read_text()) | {"mlflow": {"replicas": False}}))
+    history = pd.read_parquet("data/runs/l1/history.parquet")
+    stopped = (history["task"] == "random") & (history["seed"] == 1) & (history["epoch"] > 5)
+    files.write_parquet(Path("data/runs/l1/history.parquet"), history[~stopped])
+    track.main()
+    found = runs(local)
+    assert set(found) == summaries(["none", "l1"]) | {"report"}
+    last = history[(history["task"] == "random") & (history["epoch"] == np.where(history["seed"] == 1, 5, EPOCHS))]
+    assert len(last) == SEEDS
+    assert found["l1 · random"].data.metrics["mean_curve/val_loss"] == pytest.approx(last["val_loss"].mean())
 
 
 def test_a_diverged_run_is_recorded_without_its_infinities(local: str) -> None:

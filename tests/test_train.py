@@ -336,7 +336,7 @@ def test_a_replica_trained_alone_comes_out_the_same(
     before = small.contents(project / STORE)
     for task, seed in (("clean", 0), ("random", 6)):
         assert call(monkeypatch, "everything", task, str(seed)) == [(task, seed)]  # though it is kept
-        assert f"everything, {task}, seed {seed}: trained alone it is the same to the bit" in capsys.readouterr().out
+        assert f"everything, {task}, seed {seed}: trained alone it is bit-identical" in capsys.readouterr().out
     assert small.contents(project / RUN) == trained
     assert small.contents(project / STORE) == before
 
@@ -364,10 +364,10 @@ def test_another_result_is_told(project: Path, weights: dict[str, torch.Tensor])
     save_file(weights, project / RUN / "weights.safetensors")
     answer = refused(project, "everything", "clean", "3")
     count = sum(name.startswith("clean/3/") for name in weights)
-    assert "everything, clean, seed 3: trained alone it comes out otherwise" in answer
+    assert "everything, clean, seed 3: trained alone it differs" in answer
     assert f"2 of {count} tensors differ, by at most 0.25 in fc2.bias" in answer
     assert "dvc repro train@everything" in answer
-    assert "the same to the bit" in small.stage(project, "train", "everything", "clean", "2").stdout
+    assert "bit-identical" in small.stage(project, "train", "everything", "clean", "2").stdout
 
 
 OTHERWISE = {
@@ -390,7 +390,7 @@ def test_a_result_of_other_parameters_is_another_result(
 @pytest.mark.parametrize(("task", "seed"), [("odd", "0"), ("clean", "7"), ("clean", "-1"), ("clean", "first")])
 def test_a_replica_that_there_is_not(project: Path, trained: dict[str, bytes], task: str, seed: str) -> None:
     answer = refused(project, "everything", task, seed)
-    assert f"there is no task {task!r} with the seed {seed}" in answer
+    assert f"there is no task {task!r} with seed {seed}" in answer
     assert f"the tasks {', '.join(TASKS)} and the seeds 0 to 6" in answer
 
 
@@ -406,7 +406,7 @@ def test_mistakes_are_told_without_a_traceback(project: Path) -> None:
     assert "there is no variant 'lasso'; there are none, l1, everything" in refused(project, "lasso")
     for arguments in ((), ("none", "clean"), ("none", "clean", "0", "1")):
         answer = refused(project, *arguments)
-        assert "usage: python -m stages.train VARIANT [TASK SEED]; there are none, l1, everything" in answer
+        assert "usage: python -m stages.train VARIANT [TASK SEED]; variants: none, l1, everything" in answer
 
 
 def test_a_plan_that_is_missing_is_named(project: Path) -> None:

@@ -1,4 +1,4 @@
-"""Zip archives, which are taken for hostile until they have shown otherwise. Nothing is ever unpacked to the disk."""
+"""Zip archives, treated as hostile until proven otherwise. Nothing is ever unpacked to disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_ENTRIES = 100_000
 MAX_BYTES = 1 << 30
 """The most bytes of an archive, and of all its files unpacked."""
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Those whose output Python bounds while it unpacks."""
+"""The compression methods whose output Python bounds while it unpacks."""
 
 
 def names(path: Path) -> list[str]:
@@ -28,8 +28,8 @@ def names(path: Path) -> list[str]:
 def contents(path: Path, chosen: Container[str] | None = None) -> Iterator[tuple[str, bytes]]:
     """Name and content of each file in the archive, or of those chosen by name, in the order of the archive.
 
-    Raises `UserError` before the first one if the archive is no whole zip file or anything but a plain tree of files of
-    bounded size; and for a damaged file when its turn comes.
+    Raises `UserError` before the first one if the archive is not a complete zip file or is anything but a plain tree
+    of files of bounded size; and for a damaged file when its turn comes.
     """
     with _opened(path) as archive:
         for entry in archive.infolist():
@@ -49,15 +49,15 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             _check(archive.infolist())
             yield archive
     except zipfile.BadZipFile as error:
-        raise UserError(f"{path.name} is not a whole zip archive: {error}") from None
+        raise UserError(f"{path.name} is not a complete zip archive: {error}") from None
     except (zlib.error, struct.error, EOFError, ValueError, NotImplementedError) as error:
         raise UserError(f"{path.name} is a damaged zip archive: {error}") from None
     except _RefusedError as reason:
-        raise UserError(f"{path.name} is refused: {reason}") from None
+        raise UserError(f"{path.name} is rejected: {reason}") from None
 
 
 class _RefusedError(Exception):
-    """Why an archive is not opened."""
+    """The reasons why an archive is not opened."""
 
 
 def _check(entries: list[zipfile.ZipInfo]) -> None:

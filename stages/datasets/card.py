@@ -1,4 +1,4 @@
-"""The data card: what was measured of the data, for the report."""
+"""The data card: what was measured in the data, for the report."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ def card(
     duplicates: Mapping[str, int],
     splits: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Plain values for JSON; `data` is what became of the source, without duplicates, and `label_sets` the labels of
-    each task."""
+    """Plain values for JSON; `data` is the source without duplicates, and `label_sets` the labels of each task."""
     height, width, channels = source.shape
     clean = data.clean.labels
     return {
@@ -55,7 +54,7 @@ def card(
 
 def title(source: Source, manifest: Manifest) -> str:
     """What the data are called wherever they are shown."""
-    # Without known hashes a mirror's files cannot be told from the real ones: the report says so.
+    # Without known hashes a mirror's files cannot be distinguished from the real ones: the report says so.
     unknown = manifest.from_mirror and not source.hashed
     return f"Images from a mirror, not verified to be {source.title}" if unknown else source.title
 

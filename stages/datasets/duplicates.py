@@ -1,4 +1,4 @@
-"""Images that are the same to the pixel."""
+"""Images that are identical pixel for pixel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stages.tasks import Images
 
 
 def among(images: Images, others: Images) -> NDArray[np.bool_]:
-    """Which of `images` (N, ...) are also in `others` (M, ...), to the pixel."""
+    """Which of `images` (N, ...) are also in `others` (M, ...), pixel for pixel."""
     seen = set(_contents(others))
     return np.array([content in seen for content in _contents(images)], dtype=bool)
 

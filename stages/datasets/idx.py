@@ -21,7 +21,7 @@ SIDE = 28
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds when it is unpacked."""
+    """The content of a file when unpacked."""
 
     rows: int
     header: int
@@ -30,7 +30,7 @@ class Content:
     """In bytes."""
     md5: str
     packed: bool = False
-    """Whether the hash is that of the file as it is served, not of what it holds."""
+    """Whether the hash is that of the file as served, not of its unpacked content."""
 
     @property
     def size(self) -> int:
@@ -53,7 +53,7 @@ def unpack(path: Path, content: Content, title: str) -> NDArray[np.uint8]:
         with gzip.open(path) as stream:
             unpacked = stream.read(content.size + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path.name} is not a whole gzip file: {error}") from None
+        raise UserError(f"{path.name} is not a complete gzip file: {error}") from None
     hashed = path.read_bytes() if content.packed else unpacked
     found = hashlib.md5(hashed, usedforsecurity=False).hexdigest()
     if found != content.md5 or len(unpacked) != content.size:
@@ -66,7 +66,8 @@ def unpack(path: Path, content: Content, title: str) -> NDArray[np.uint8]:
 
 
 def read(raw: Path, files: Mapping[str, Content], title: str) -> tuple[Images, Labels, Images, Labels]:
-    """Training images (N, side, side, 1) and labels (N,), then those to test with, of the four `files` in `raw`."""
+    """Training images (N, side, side, 1) and labels (N,), then those of the test set, from the four `files` in
+    `raw`."""
     parts = [unpack(raw / name, content, title) for name, content in files.items()]
     side = round(parts[0].shape[1] ** 0.5)
     train, test = (parts[place].reshape(-1, side, side, 1) for place in (0, 2))

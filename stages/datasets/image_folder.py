@@ -11,11 +11,11 @@ from stages.datasets.noise import label_set
 from stages.datasets.sources.base import Decoded, LabelSet, Listing, Source
 
 RATES = {"partly_random": 0.1, "random": 1.0}
-"""Uniform noise in the place of the notebook's archives of wrong labels."""
+"""Uniform noise in place of the notebook's archives of wrong labels."""
 
 
 def listings(source: Source, seed: int, raw: Path) -> Mapping[str, Listing]:
-    """Those of each label set, which differ in order, for a wrong label is a file in the folder of another class.
+    """The images of each set of labels, which differ in order: a wrong label is a file in the folder of another class.
 
     A source without wrong labels of its own gets some, drawn by `seed`.
     """

@@ -12,7 +12,7 @@ from stages.errors import UserError
 from stages.files import write_json
 
 RAW = Path("data/raw")
-"""Each source has a folder of its own here, so that going back to one fetches nothing anew."""
+"""Each source has a folder of its own here, so that going back to one downloads nothing again."""
 NAME = "manifest.json"
 
 
@@ -62,7 +62,7 @@ def write_manifest(manifest: Manifest, raw: Path) -> None:
 
 
 def downloaded(source: str, raw: Path) -> Manifest:
-    """What `download` left for a source. Raises `UserError` if `download` has not put just this source there."""
+    """What `download` left for a source. Raises `UserError` if `download` has not put exactly this source there."""
     manifest = read_manifest(raw)
     if manifest is None or manifest.source != source:
         found = "nothing" if manifest is None else f"the source {manifest.source!r}"
@@ -71,7 +71,7 @@ def downloaded(source: str, raw: Path) -> Manifest:
 
 
 def verify(path: Path, entry: Entry) -> None:
-    """Raise `UserError` unless the file is the one that the manifest knows."""
+    """Raise `UserError` unless the file is the one in the manifest."""
     if not path.is_file():
         raise UserError(f"{path} is missing, though the manifest names it; run `dvc repro download`")
     if (found := sha256(path)) != entry.sha256:

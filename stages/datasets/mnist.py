@@ -1,4 +1,4 @@
-"""MNIST in the three parts of document 003 and, where there is no network, scikit-learn's digits in its place."""
+"""MNIST in the three parts of document 003 and, where there is no network, scikit-learn's digits instead."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ LEVELS = 256
 DIGITS_VALIDATION, DIGITS_TEST = 800, 797
 
 
-Examples = tuple[NDArray[np.float32], Labels]
+MnistPart = tuple[NDArray[np.float32], Labels]
 """Pixels (N, inputs) in [0, 1] and class indices (N,)."""
 
 
-def load(data: str, url: str, raw: Path) -> dict[str, Examples]:
+def load(data: str, url: str, raw: Path) -> dict[str, MnistPart]:
     """`train`, `validation` and `test` of `digits` or `mnist`; MNIST is fetched from `url` unless `raw` has it."""
     if data == "digits":
         return read_digits()
@@ -51,7 +51,7 @@ def accept(path: Path) -> None:
     _unpacked(path)
 
 
-def read(raw: Path) -> dict[str, Examples]:
+def read(raw: Path) -> dict[str, MnistPart]:
     """`train` (50,000), `validation` (10,000) and `test` (10,000) from what `fetch` left in `raw`."""
     images, labels, test_images, test_labels = (_unpacked(raw / name) for name in FILES)
     pixels = _scaled(images, LEVELS)
@@ -63,7 +63,7 @@ def read(raw: Path) -> dict[str, Examples]:
     }
 
 
-def read_digits() -> dict[str, Examples]:
+def read_digits() -> dict[str, MnistPart]:
     """The same parts, 200, 800 and 797 rows, of the 1,797 digits, drawn once and stratified by class."""
     from sklearn.datasets import load_digits  # two seconds, so only where it is needed
 

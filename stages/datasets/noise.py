@@ -18,9 +18,9 @@ FOLDS = 5
 
 
 def uniform(images: Images, labels: Labels, classes: int, rate: float, generator: np.random.Generator) -> Labels:
-    """`round(rate * N)` labels drawn anew, uniformly over all classes.
+    """`round(rate * N)` labels redrawn uniformly from all classes.
 
-    A label drawn anew may keep its value: about `rate * (1 - 1 / classes)` of the labels end up wrong.
+    A redrawn label may keep its value: about `rate * (1 - 1 / classes)` of the labels end up wrong.
     """
     noisy = labels.copy()
     chosen = generator.permutation(len(labels))[: round(rate * len(labels))]
@@ -31,7 +31,7 @@ def uniform(images: Images, labels: Labels, classes: int, rate: float, generator
 def class_dependent(
     images: Images, labels: Labels, classes: int, rate: float, generator: np.random.Generator
 ) -> Labels:
-    """`round(rate * n)` of the n images of each class, drawn at random, labelled as the next class; the last as the
+    """`round(rate * n)` of the n images of each class, drawn at random, labeled as the next class; the last as the
     first.
 
     Classes are in the order of the source. Pair flipping: Han et al. 2018, https://arxiv.org/abs/1804.06872.
@@ -47,11 +47,11 @@ def class_dependent(
 def instance_dependent(
     images: Images, labels: Labels, classes: int, rate: float, generator: np.random.Generator
 ) -> Labels:
-    """The `round(rate * N)` images that a linear classifier is least sure of, labelled as the wrong class that it holds
-    most likely.
+    """The `round(rate * N)` images that a linear classifier is least sure of, labeled as the wrong class that it
+    considers most likely.
 
-    An image's margin is the probability of its true class less that of the likeliest other, by a logistic regression
-    on the pixels that was fitted without it: cross-fitting in five folds, which alone are random. Hard images get
+    An image's margin is the probability of its true class minus that of the likeliest other, by a logistic regression
+    on the pixels that was fitted without it: cross-fitting in five folds, the only random part. Hard images get
     plausible wrong labels, as those of Algan and Ulusoy 2020, https://arxiv.org/abs/2003.10471, do by a network.
     """
     from sklearn.linear_model import LogisticRegression  # a second, so only where it is needed
@@ -83,15 +83,15 @@ KINDS: dict[str, Callable[[Images, Labels, int, float, np.random.Generator], Lab
 }
 """The kinds of noise by the name that a task in `params.yaml` gives."""
 ORIGINS = {
-    "uniform": "labels drawn anew, uniformly over all classes",
+    "uniform": "labels redrawn uniformly from all classes",
     "class_dependent": "each class confused with the next",
-    "instance_dependent": "images hard for a linear classifier labelled as it takes them",
+    "instance_dependent": "images hard for a linear classifier, labeled as the wrong class it finds likeliest",
 }
 """In words."""
 
 
 def label_set(task: str, kind: str, rate: float, seed: int, images: Images, labels: Labels, classes: int) -> LabelSet:
-    """The noisy labels of a task, from a random stream of its own, so that no other task has a part in them."""
+    """The noisy labels of a task, from its own random stream, so that no other task affects them."""
     generator = rng.generator(seed, f"label_noise.{task}")
     noisy = KINDS[kind](images, labels, classes, rate, generator)
     return LabelSet(noisy, f"{ORIGINS[kind]}; from seed {seed}", rate)

@@ -61,16 +61,17 @@ def draw_splits(
     """For each task, which trains on so many images, and each seed two disjoint stratified draws from the pool with the
     true labels `labels` (N,).
 
-    A seed draws `train` and then `val` images. A task of another size has a part of the former, or more besides; so the
-    training images of any two tasks are nested, and those validated on the same. A seed's split of a task depends
-    neither on the number of seeds nor on other tasks, nor its training examples on the size of the validation set but
-    for those beyond `train`. Raises `UserError` if the pool is too small, or a class too rare to be in both parts.
+    A seed draws `train` and then `val` images. A task of another size has a subset of the former, or additional ones;
+    so the training images of any two tasks are nested, and the validation images the same. A seed's split of a task
+    depends neither on the number of seeds nor on other tasks, nor its training examples on the size of the validation
+    set, except those beyond `train`. Raises `UserError` if the pool is too small, or a class too rare to be in both
+    parts.
     """
     sizes = {"splits.train": train} | {f"tasks.{name}.train": size for name, size in tasks.items() if size != train}
     for key, size in sizes.items():
         if size + val > len(labels):
             raise UserError(
-                f"{key} + splits.val ask for {size} + {val} images, "
+                f"{key} + splits.val require {size} + {val} images, "
                 f"but there are {len(labels)} outside the test set; lower them or add images"
             )
     counts = np.bincount(labels, minlength=len(classes))
@@ -100,7 +101,7 @@ def _split(labels: Labels, train: int, val: int, generator: np.random.Generator)
 
 
 def _resized(base: Split, labels: Labels, size: int, seed: int) -> Labels:
-    """The training images of a seed, fewer or more than its split has."""
+    """The training images of a seed for a task with fewer or more than its split has."""
     own, none = np.bincount(labels[base.train], minlength=labels.max() + 1), np.zeros(labels.max() + 1, np.int64)
     if size == len(base.train):
         return base.train

@@ -12,7 +12,7 @@ TEST = Path("data/test.npz")
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Images that no training, validation or choice has seen, with their true labels."""
+    """Images used for no training, validation or choice, with their true labels."""
 
     images: Images
     labels: Labels

@@ -1,4 +1,4 @@
-"""Files from the network or a mirror: whole or absent, and the same as before."""
+"""Files from the network or a mirror: complete or absent, and the same as before."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ RETRIES = 3
 """Each after a longer pause."""
 
 Accept = Callable[[Path], None]
-"""Looks into a file that has just come; raises `UserError` if it cannot be the right one."""
+"""Checks a file that has just arrived; raises `UserError` if it cannot be the right one."""
 
 
 def fetch(source: str, urls: Mapping[str, str], licence: str | None, accept: Accept, raw: Path) -> None:
-    """Put the files named in `urls` into `raw`, each from the mirror if there is one, else from its address.
+    """Put the files named in `urls` into `raw`, each from the mirror if there is one, otherwise from its address.
 
     The manifest is written after each file, so that an interruption costs no more than the file under way. Files that
     the manifest knows are not fetched again. Raises `UserError` if a file cannot be had, or is not what it was before.
@@ -43,7 +43,7 @@ def fetch(source: str, urls: Mapping[str, str], licence: str | None, accept: Acc
 
 
 def _known(source: str, urls: Mapping[str, str], raw: Path) -> dict[str, Entry]:
-    """What the manifest says of these files, if it says something and they are still published at the same place."""
+    """What the manifest says about these files, if anything, and if they are still published at the same place."""
     manifest = read_manifest(raw)
     if manifest is None or manifest.source != source:
         return {}
@@ -76,7 +76,7 @@ def _obtain(target: Path, url: str, expected: Entry | None, accept: Accept, name
     raise UserError(
         f"{target.name} could not be fetched. Tried:\n"
         + "\n".join(failures)
-        + "\nFiles that are complete are kept; the same command goes on from there.\n"
+        + "\nFiles that are complete are kept; the same command resumes from there.\n"
         + f"A mirror is a folder or an http(s) address that holds {', '.join(names)}. {MIRROR} names it (now "
         + (f"{mirror!r}" if mirror else "not set")
         + f"), and it is tried before these addresses:\n  {MIRROR}=/path/to/folder dvc repro"
@@ -98,10 +98,10 @@ def _download(address: str, arrived: Path) -> None:
 
 
 class _Downloader(pooch.HTTPDownloader):
-    """Ends at once where another try cannot help.
+    """Ends at once where retrying cannot help.
 
     pooch tries again after errors of the server and of the connection, a body that ends early among them; but also
-    after those that mean that there is nothing to be had.
+    after those that mean that nothing is available.
     """
 
     def __call__(self, url: str, output_file: Any, pooch: Any, check_only: bool = False) -> Any:

@@ -1,4 +1,4 @@
-"""What a document is to the benchmark. Importing this does not import torch, so that settings are checked quickly."""
+"""The definition of a document. Importing this does not import torch, so that settings are checked quickly."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Document:
     pages: Mapping[str, Path | None] = field(default_factory=lambda: {"page": None})
     """The modules with `page(folder)`, which gives a `DocumentPage`; beside each lies its template, `<module>.html`.
 
-    By each, the folder of the results that it shows, if another stage than `document@<name>` makes them.
+    The value is the folder of the results that it shows, if a stage other than `document@<name>` makes them.
     """
 
 

@@ -27,7 +27,7 @@ CHANGES = (
     Change(
         "2026-11-22",
         "relu-on-logits",
-        "After the first verdicts: besides a gain with the ReLU, none that matters may be left without it.",
+        "After the first verdicts: besides a gain with the ReLU, none that matters may remain without it.",
     ),
     Change("2026-11-22", "lr-regularizes", "After the first verdicts: `small_lr` is no longer counted."),
     Change(
@@ -54,14 +54,14 @@ CHANGES = (
     Change(
         "2026-11-23",
         "relu-on-logits",
-        "After further results: without the ReLU, more than half of the gain must be gone; it was that nothing that "
-        "matters may be left.",
+        "After further results: without the ReLU, more than half of the gain must be gone; before, nothing that "
+        "matters was allowed to remain.",
     ),
     Change(
         "2026-11-25",
         "unfinished variants",
         "A claim that rests on a variant that was still learning when its epochs were used up is undecided. Written "
-        "when runs of ten times the epochs had shown that such differences turn around. At first a variant counted as "
+        "when runs of ten times the epochs had shown that such differences reverse. At first a variant counted as "
         "unfinished if its training loss fell by more than 5 % and 0.01 nats; changed the same day, when that was seen "
         "to spare `small_lr` on random labels, which fits 28 % of them, and to mark networks that fit all of theirs.",
     ),

@@ -18,7 +18,7 @@ class Points:
     """A difference of accuracies (shares in [0, 1]), in points."""
 
     case: str
-    """What is tried; the parts of one case must all hold for the case to hold."""
+    """What is tested; the parts of one case must all hold for the case to hold."""
     text: str
     """What is subtracted from what, in a few words."""
     difference: Measure
@@ -29,7 +29,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Percent:
-    """A relative difference of losses or norms, in per cent of the reference."""
+    """A relative difference of losses or norms, in percent of the reference."""
 
     case: str
     text: str
@@ -41,7 +41,7 @@ class Percent:
 
 @dataclass(frozen=True)
 class Same:
-    """Two computations that an experiment holds against each other, and whether they are said to be the same."""
+    """Two computations that an experiment compares, and whether they are said to be the same."""
 
     case: str
     text: str
@@ -63,7 +63,7 @@ class Claim:
     section: str
     """Where in the document."""
     experiment: str
-    """What tests it and what that leaves open, in a sentence or two."""
+    """How it is tested and what that leaves open, in a sentence or two."""
     parts: Sequence[Part]
     rule: Literal["all", "any"] = "all"
     """Whether all cases must hold or any one: "some", "sometimes"."""

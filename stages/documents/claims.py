@@ -1,4 +1,4 @@
-"""Every claim that is put to the test: by the number of its document, then as the document's folder lists them."""
+"""Every claim that is tested: by the number of its document, then as the document's folder lists them."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Ledger(NamedTuple):
 
 
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?", "not tested": "–"}
-"""The verdicts and the signs they bear besides their names."""
+"""The verdicts and the signs shown beside their names."""
 LOOKS = {"holds": (BLUE, "circle"), "fails": (VERMILION, "cross"), "undecided": (GREY, "diamond")}
 """Color and shape of a verdict in the figures."""
 UNITS = {"points": ("points", 2), "percent": ("%", 1)}
@@ -121,7 +121,7 @@ def overview_table(entries: Sequence[Entry]) -> Table:
     return Table(
         "claims",
         "The claims and their verdicts. An effect is a mean over seeds, with its interval; where a claim has several "
-        "cases, how many of them hold. The data are those that the verdict belongs to; the document is the one that "
+        "cases, how many of them hold. The data are those that the verdict applies to; the document is the one that "
         "makes the claim.",
         ["Claim", "Verdict", "In a sentence", "Effect", "Data", "Document"],
         rows,
@@ -193,7 +193,7 @@ def verdict_cell(verdict: str, reason: str = "") -> Cell:
 
 
 def reason(part: Entry) -> str:
-    """Why a part gets no verdict, if it is not for its interval's place."""
+    """Why a part gets no verdict, if the position of its interval is not the reason."""
     if part.get("unfinished"):
         return f"unfinished: {', '.join(part['unfinished'])}"
     values = list(part.get("values", {}).values())
@@ -221,7 +221,7 @@ def figures(entries: Sequence[Entry]) -> list[Figure]:
 
 
 def _figure(data: pd.DataFrame, unit: str, kind: str) -> Figure:
-    smallest, written = float(data["smallest"].max()), "points" if unit == "points" else "per cent"
+    smallest, written = float(data["smallest"].max()), "points" if unit == "points" else "percent"
     reading = (
         "The band holds what is negligible. A claim of no effect holds where the whole interval lies in it; "
         "a claim of no loss, where it lies in it or to its right."
@@ -230,10 +230,10 @@ def _figure(data: pd.DataFrame, unit: str, kind: str) -> Figure:
         "The band holds what is negligible. A claim holds where the whole interval lies to the right of the "
         "band, and fails where it lies in the band or to the left of zero."
     )
-    chart = _chart(data, f"Effect ({written})" if kind else f"Effect towards the claimed side ({written})", smallest)
+    chart = _chart(data, f"Effect ({written})" if kind else f"Effect in the claimed direction ({written})", smallest)
     return Figure(
         f"claims-{unit}{kind}",
-        f"Effects that are said {'not to matter' if kind else 'to be there'}, in {written}",
+        f"Effects claimed {'not to matter' if kind else 'to matter'}, in {written}",
         f"Means over seeds with their intervals, by claim and case. {reading} The axis is nearly linear inside the "
         "band and logarithmic outside it.",
         chart,
@@ -245,8 +245,8 @@ def _figure(data: pd.DataFrame, unit: str, kind: str) -> Figure:
 def effects(entries: Sequence[Entry], unit: str, sides: Sequence[str]) -> pd.DataFrame:
     """`panel, row, value, low, high, smallest, side, verdict`, in the order of the claims.
 
-    A claim with several parts has a row with its name alone above theirs, which are named `<claim>: <case>`. Numbers
-    are turned to the side that is claimed.
+    A claim with several parts has a row with its name alone above theirs, which are named `<claim>: <case>`. The sign
+    of numbers is such that the claimed side is positive.
     """
     rows: list[dict[str, Any]] = []
     for entry in entries:
@@ -267,7 +267,7 @@ def effects(entries: Sequence[Entry], unit: str, sides: Sequence[str]) -> pd.Dat
                 }
             )
     data = pd.DataFrame(rows, columns=["row", "value", "low", "high", "smallest", "side", "verdict"])
-    data.insert(0, "panel", "Points" if unit == "points" else "Per cent")
+    data.insert(0, "panel", "Points" if unit == "points" else "Percent")
     return data
 
 

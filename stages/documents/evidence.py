@@ -1,4 +1,4 @@
-"""What the experiments came to, as the claims read it: one number per case, seed and metric."""
+"""The outcomes of the experiments, as the claims read them: one number per case, seed and metric."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NotTestedError(Exception):
 
 
 class OutcomeKey(NamedTuple):
-    """Names a number that each seed has."""
+    """The name of a number that each seed has."""
 
     experiment: str
     case: str
@@ -55,7 +55,7 @@ def of_document(name: str, case: str, metric: str) -> Measure:
 
 @dataclass(frozen=True)
 class ExperimentEvidence:
-    """What one experiment came to."""
+    """The outcome of one experiment."""
 
     file: str
     """The outcomes lie there, for the reader who wants them."""
@@ -128,7 +128,7 @@ def _evaluation(params: Params) -> ExperimentEvidence:
     file = DATA / "evaluation/runs.parquet"
     runs = pd.read_parquet(file)
     if missing := sorted(set(params.variants) - set(runs["variant"])):
-        raise UserError(f"{file} knows nothing of {', '.join(missing)}; run `dvc repro claims`")
+        raise UserError(f"{file} has no results for {', '.join(missing)}; run `dvc repro claims`")
     runs = runs[runs["variant"].isin(params.variants)].copy()
     runs["train_error"] = 1 - runs["train_accuracy"]
     runs["case"] = runs["variant"] + "/" + runs["task"]

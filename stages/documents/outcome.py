@@ -1,4 +1,4 @@
-"""What every experiment hands to its pages and to the claims, and how it lies in `data/documents/<name>/`."""
+"""What every experiment passes to its pages and to the claims, and how it is stored in `data/documents/<name>/`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DataNote:
     title: str
     """Names it wherever a result of it is shown, such as "MNIST" or "100 generated points"."""
     published: bool
-    """Whether it is the document's own data, so that its printed numbers must come out."""
+    """Whether it is the document's own data, so that its printed numbers must be reproduced."""
     description: str
     """A sentence: where it is from, how many rows."""
 
@@ -35,15 +35,15 @@ class Printed:
 
     what: str
     printed: str
-    """With as many digits as the document gives."""
+    """The printed number, with as many digits as the document gives."""
     ours: float
     comparable: bool = True
-    """False where the printed number is of other data, or of other random draws, than ours."""
+    """False where the printed number is from other data, or other random draws, than ours."""
     note: str = ""
 
     @property
     def text(self) -> str:
-        """Ours with the digits of the printed one."""
+        """Our number with the digits of the printed one."""
         mantissa, exponent, _ = self.printed.lower().partition("e")
         decimals = len(mantissa.partition(".")[2])
         return f"{self.ours:.{decimals}{'e' if exponent else 'f'}}"
@@ -77,7 +77,7 @@ class ExperimentOutcome:
     data: DataNote
     parameters: Mapping[str, Any]
     outcomes: pd.DataFrame
-    """`case, seed, metric, value`: what each seed came to, tidy; seeds are paired between the cases."""
+    """`case, seed, metric, value`: the outcome of each seed, tidy; seeds are paired between the cases."""
     identities: Mapping[str, Identity] = field(default_factory=dict)
     printed: Sequence[Printed] = field(default_factory=tuple)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -86,9 +86,9 @@ class ExperimentOutcome:
 
     @property
     def reproduced(self) -> str:
-        """How many printed numbers came out, in words."""
+        """How many printed numbers were reproduced, in words."""
         compared = [number.same for number in self.printed if number.comparable]
-        return f"{sum(map(bool, compared))} of {len(compared)} comparable printed numbers come out to the digit"
+        return f"{sum(map(bool, compared))} of {len(compared)} comparable printed numbers match to the digit"
 
 
 def write(outcome: ExperimentOutcome, folder: Path) -> None:
@@ -114,5 +114,5 @@ def write(outcome: ExperimentOutcome, folder: Path) -> None:
 
 
 def _finite(value: float) -> float | None:
-    """For JSON, which has no other numbers: what diverged has none."""
+    """JSON has no numbers that are not finite: diverged values become null."""
     return value if math.isfinite(value) else None

@@ -71,7 +71,7 @@ def printed(name: str, numbers: Sequence[Mapping[str, Any]]) -> Table:
     columns = ["what", "printed", "ours", "comparable", "same", "note"]
     return Table(
         f"{name}-printed",
-        "What the document prints, or shows in a plot where that is said, and what came out here, to as many digits.",
+        "What the document prints, or shows in a plot where noted, and our result, to as many digits.",
         ["Number", "Printed", "Here", ""],
         rows,
         pd.DataFrame(numbers, columns=columns),
@@ -80,7 +80,7 @@ def printed(name: str, numbers: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def identities(name: str, record: Mapping[str, Any]) -> Table:
-    """What must be the same, and by how much it is not."""
+    """What must be the same, and the deviation found."""
     rows = [
         [
             Cell(identity["text"].replace("`", "")),

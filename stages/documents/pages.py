@@ -16,7 +16,7 @@ from stages.reporting.figures import Drawing
 
 @dataclass(frozen=True)
 class MadePage:
-    """A page of a document, with what else it takes to render it."""
+    """A page of a document, with what else is needed to render it."""
 
     page: DocumentPage
     template: str

@@ -1,7 +1,7 @@
 """The networks by their names in ``params.yaml``. Importing this does not import torch.
 
 A stack holds R networks of one architecture: every parameter has a leading dimension R, and no operation mixes
-replicas. `stages/README.md` tells why.
+replicas. `stages/README.md` explains why.
 """
 
 from __future__ import annotations

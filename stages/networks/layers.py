@@ -1,7 +1,6 @@
 """Layers for a stack of R replicas: inputs (R, N, ...), every parameter (R, ...).
 
-Of a layer's arithmetic nothing may depend on which replicas share its stack, to the last bit: tests hold all of them
-to that on a CPU.
+No bit of a layer's arithmetic may depend on which replicas share its stack: tests check this for all layers on a CPU.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from stages.streams import Streams
 
 ALIGNED = 4
-"""Numbers of 4 bytes in 16."""
+"""How many 4-byte numbers fit in 16 bytes."""
 
 
 class Weighted(nn.Module):
@@ -23,6 +22,20 @@ class Weighted(nn.Module):
 
     weight: nn.Parameter
     bias: nn.Parameter
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.reparametrized, self.noisy = Place("weight", outputs), Place("weight_noise", outputs)
+
+    def effective(self) -> Tensor:
+        """The weight that acts, noise apart: what methods that reparametrize it make of the one that is learned."""
+        weight: Tensor = self.reparametrized(self.weight)
+        return weight
+
+    def used(self) -> Tensor:
+        """The weight of this pass, with its noise."""
+        weight: Tensor = self.noisy(self.effective())
+        return weight
 
     def draw(self, replica: int, generator: torch.Generator) -> None:
         """Draw one replica's weights as ``torch.nn.Linear`` and ``torch.nn.Conv2d`` draw theirs, on the CPU."""
@@ -39,16 +52,16 @@ class Linear(Weighted):
     """R linear maps: (R, N, inputs) to (R, N, outputs)."""
 
     def __init__(self, replicas: int, inputs: int, outputs: int, device: torch.device):
-        super().__init__()
+        super().__init__(outputs)
         self.weight = nn.Parameter(torch.empty(replicas, outputs, inputs, device=device))
         self.bias = nn.Parameter(torch.empty(replicas, outputs, device=device))
 
     def forward(self, x: Tensor) -> Tensor:
         images, (outputs, inputs) = x.shape[1], self.weight.shape[1:]
-        weight: Tensor = self.weight
+        weight = self.used()
         bias: Tensor = self.bias
         # MKL rounds a product by whether a matrix begins at a multiple of 16 bytes. Where those of a stack would not,
-        # rows of zeros between them see to it, or a replica's bits would depend on its place in the stack.
+        # rows of zeros between them ensure that, or a replica's bits would depend on its place in the stack.
         if images % ALIGNED:
             x = F.pad(x, (0, 0, 0, -images % ALIGNED))
         if inputs % ALIGNED and outputs % ALIGNED:
@@ -61,23 +74,25 @@ class Conv2d(Weighted):
     """R convolutions of square kernels, padded so that stride 1 keeps the size: (R, N, C, H, W) to (R, N, C', H', W').
 
     One replica after the other: on a CPU, one grouped convolution takes as long or longer and rounds a replica by its
-    neighbours, and unfolding with one product takes three to ten times as long. On a GPU the grouped one saves starts.
+    neighbors, and unfolding with one product takes three to ten times as long. On a GPU the grouped one saves kernel
+    launches.
     """
 
     def __init__(self, replicas: int, inputs: int, outputs: int, kernel: int, device: torch.device, stride: int = 1):
-        super().__init__()
+        super().__init__(outputs)
         self.stride, self.padding = stride, kernel // 2
         self.weight = nn.Parameter(torch.empty(replicas, outputs, inputs, kernel, kernel, device=device))
         self.bias = nn.Parameter(torch.empty(replicas, outputs, device=device))
 
     def forward(self, x: Tensor) -> Tensor:
+        weight = self.used()
         if not x.is_cuda:
-            parts = zip(x.unbind(), self.weight.unbind(), self.bias.unbind(), strict=True)
+            parts = zip(x.unbind(), weight.unbind(), self.bias.unbind(), strict=True)
             return torch.stack([F.conv2d(*part, self.stride, self.padding) for part in parts])
         replicas = len(x)
         y = F.conv2d(
             x.transpose(0, 1).flatten(1, 2),
-            self.weight.flatten(0, 1),
+            weight.flatten(0, 1),
             self.bias.flatten(),
             self.stride,
             self.padding,
@@ -111,8 +126,12 @@ class BatchNorm(Normalization):
         self.register_buffer("running_var", torch.ones(replicas, units, device=device))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.transpose(1, 2)  # the layout in which `Linear` leaves its outputs, so that nothing is copied
-        normalized = F.batch_norm(
+        # The layout in which `Linear` leaves its outputs, so that nothing is copied.
+        return self.normalized(x.transpose(1, 2)).transpose(1, 2)
+
+    def normalized(self, x: Tensor) -> Tensor:
+        """The same of (R, units, N, ...)."""
+        return F.batch_norm(
             x.reshape(1, x.shape[0] * x.shape[1], -1),
             self.running_mean.view(-1),
             self.running_var.view(-1),
@@ -120,8 +139,7 @@ class BatchNorm(Normalization):
             self.bias.view(-1),
             self.training,
             self.momentum,
-        )
-        return normalized.view(x.shape).transpose(1, 2)
+        ).view(x.shape)
 
 
 class LayerNorm(Normalization):
@@ -134,20 +152,27 @@ class LayerNorm(Normalization):
         return normalized.movedim(-1, 2)
 
 
-class Noise(nn.Module):
-    """A layer that draws in training; the network that it hangs in tells it from where."""
+class NoiseLayer(nn.Module):
+    """A layer that draws in training; the network it is inserted in tells it from which stream."""
 
     streams: Streams | None = None
     purpose: str = ""
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform draws on [0, 1): (R, *shape)."""
+        return self._drawn().uniform(self.purpose, *shape)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal draws: (R, *shape)."""
+        return self._drawn().normal(self.purpose, *shape)
+
+    def _drawn(self) -> Streams:
         if self.streams is None:
-            raise RuntimeError("noise needs the streams that Network.draw hands to what hangs in the network")
-        return self.streams.uniform(self.purpose, *shape)
+            raise RuntimeError("noise needs the streams that Network.draw passes to modules inserted in the network")
+        return self.streams
 
 
-class Dropout(Noise):
+class Dropout(NoiseLayer):
     """Zeroes each number of (R, N, ...) with probability p (R,), and scales the rest to keep the mean; in training."""
 
     def __init__(self, p: Tensor):
@@ -159,6 +184,13 @@ class Dropout(Noise):
             return x
         p = self.p.view(-1, *[1] * (x.dim() - 1))
         return x * (self.uniform(*x.shape[1:]) >= p) / (1 - p)
+
+
+class Reparametrization(nn.Module):
+    """What makes the weight of a layer from the one that is learned: (R, outputs, ...) to the same shape."""
+
+    def begin(self, weight: Tensor, streams: Streams, purpose: str) -> None:
+        """Set what it holds by the initial weight; ``purpose`` names the stream to draw from."""
 
 
 class Residual(nn.Module):
@@ -210,13 +242,13 @@ class Activation(nn.Module):
         return y
 
 
-KINDS = ("input", "norm", "drop", "branch")
+KINDS = ("input", "norm", "drop", "branch", "weight", "weight_noise")
 """The kinds of places: for images, after a hidden layer's linear map, after that and before the activation, at the end
-of a residual branch."""
+of a residual branch; for a layer's weight before it is used, and after that."""
 
 
 class Place(nn.Module):
-    """Where methods hang modules of theirs: does nothing by itself, else applies them in the order they came.
+    """Where methods insert their modules: does nothing by itself, else applies them in the order they came.
 
     ``kind`` is one of ``KINDS``; ``units`` are the units or channels there.
     """
@@ -227,7 +259,7 @@ class Place(nn.Module):
         self.hung = nn.ModuleDict()
 
     def hang(self, name: str, module: nn.Module) -> None:
-        """Add a module; one of the same name, which a network may come with, makes room."""
+        """Add a module; it replaces one of the same name, which a network may come with."""
         self.hung[name] = module
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from stages.networks.network import Network
 def build(
     architecture: Architecture, replicas: int, shape: tuple[int, ...], classes: int, device: torch.device
 ) -> Network:
-    """Each hidden layer is linear, then what methods hang there, then the activation."""
+    """Each hidden layer is linear, then what methods insert there, then the activation."""
     layers: dict[str, nn.Module] = {"input": Place("input", shape[0]), "flatten": Flatten()}
     sizes = [math.prod(shape), *architecture.hidden]
     for number, (inputs, outputs) in enumerate(pairwise(sizes), start=1):

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from stages.networks.layers import KINDS, BatchNorm, Dropout, Noise, Normalization, Place, Weighted
+from stages.networks.layers import (
+    KINDS,
+    BatchNorm,
+    Dropout,
+    NoiseLayer,
+    Normalization,
+    Place,
+    Reparametrization,
+    Weighted,
+)
 from stages.streams import Streams
 
 
@@ -40,7 +50,7 @@ class Network(nn.Module):
 
     @property
     def normalizations(self) -> list[Normalization]:
-        """The normalizations that methods have hung in the network."""
+        """The normalizations that methods have inserted in the network."""
         return [module for module in self.modules() if isinstance(module, Normalization)]
 
     @property
@@ -50,17 +60,29 @@ class Network(nn.Module):
     def draw(self, streams: Streams) -> None:
         """Draw the initial weights, layer by layer, each replica from its own stream ``init``.
 
-        The noise that hangs in the network is drawn from the same streams later, each place from its own.
+        The noise of inserted modules is drawn from the same streams later, each place from its own.
         """
         for kind in KINDS:
             for number, place in enumerate(self.places(kind)):
                 for name, module in place.hung.items():
-                    if isinstance(module, Noise):
+                    if isinstance(module, NoiseLayer):
                         module.streams, module.purpose = streams, f"{name}.{kind}.{number}"
         for replica in range(self.replicas):
             generator = streams.generator(replica, "init")
             for layer in self.weighted:
                 layer.draw(replica, generator)
+        for number, layer in enumerate(self.weighted):
+            for name, module in layer.reparametrized.hung.items():
+                if isinstance(module, Reparametrization):
+                    module.begin(layer.weight.detach(), streams, f"{name}.{number}")
+
+    @contextmanager
+    def unnoted(self) -> Iterator[None]:
+        """Passes within, forward and backward, leave running statistics as they were."""
+        before = [buffer.clone() for buffer in self.buffers()]
+        yield
+        for buffer, value in zip(self.buffers(), before, strict=True):
+            buffer.copy_(value)
 
     def layers(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of every layer that has some of its own, by its name."""
@@ -72,17 +94,18 @@ class Network(nn.Module):
         return {name: norm(parameters) for name, parameters in self.layers().items()}
 
     def norm(self) -> Tensor:
-        """The parameter norm (R,): square root of the sum of squares over all weights and biases.
+        """The parameter norm (R,): square root of the sum of squares over all weights, as they act, and biases.
 
         Scales and shifts of normalizations are left out: they start at one and have no counterpart without them.
         """
-        return norm([parameter for layer in self.weighted for parameter in layer.parameters(recurse=False)])
+        return norm([parameter for layer in self.weighted for parameter in (layer.effective(), layer.bias)])
 
 
 def norm(parameters: Iterable[Tensor]) -> Tensor:
     """Square root of the sum of squares over parameters (R, ...): (R,).
 
-    Added up and rooted in float64, for MKL's root of float32 depends on the processor and on the place in the tensor.
+    Summed and square-rooted in float64, because MKL's float32 square root depends on the processor and on the place in
+    the tensor.
     """
     squares = [p.detach().square().flatten(1).sum(1).double() for p in parameters]
     return torch.stack(squares).sum(0).sqrt().float()

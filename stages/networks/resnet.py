@@ -1,5 +1,5 @@
 """Small residual networks: He et al., "Deep Residual Learning for Image Recognition", 2015,
-https://arxiv.org/abs/1512.03385, less the normalization, which is a method here."""
+https://arxiv.org/abs/1512.03385, without the normalization, which is a method here."""
 
 from __future__ import annotations
 

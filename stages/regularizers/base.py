@@ -13,13 +13,31 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from stages.history import History
+    from stages.networks import Architecture
     from stages.networks.network import Network
     from stages.streams import Streams
 
-ORDER = ("network", "images", "mixing", "targets", "criterion", "penalty", "total", "gradients", "weights")
+ORDER = (
+    "network",
+    "images",
+    "mixing",
+    "targets",
+    "attack",
+    "criterion",
+    "penalty",
+    "total",
+    "ascent",
+    "gradients",
+    "weights",
+    "measured",
+)
 """In which order methods act, whatever the order of their keys in ``params.yaml``: on the network's build; in a step on
-single images, pairs of images, target probabilities, in place of the cross-entropy, added to it, on the sum, on
-gradients, on weights. Methods that act on the same act in the order of their keys."""
+single images, pairs of images, target probabilities, images against the network, in place of the cross-entropy, added
+to it, on the sum, where gradients are computed anew, on gradients, on weights, on what is measured in place of these.
+Methods that act on the same act in the order of their keys."""
+
+SOLE = {"criterion": "the cross-entropy", "measured": "the weights that are measured"}
+"""On what only one method of a variant may act, for it puts something else in its place."""
 
 
 class Search(NamedTuple):
@@ -52,6 +70,10 @@ class Regularizer(BaseModel):
     """The fields in which the replicas of one stack may differ; the others are the same for all."""
     work: ClassVar[type[Work]]
 
+    def obstacle(self, network: Architecture) -> str:
+        """Why it cannot act on a network, in words that follow the network's name; empty if it can."""
+        return ""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -82,6 +104,8 @@ class Step:
     network: Network
     streams: Streams
     """Random numbers, a stream for each replica and purpose."""
+    images: int
+    """Training images of each replica."""
     logits: Tensor | None = None
     """What the newest pass gave: (R, N, classes)."""
 
@@ -153,3 +177,8 @@ class Work:
 
     every_epoch: ClassVar[bool] = False
     """Whether `keep` or `stop` need a measurement after every epoch."""
+
+
+def along(values: Tensor, parameter: Tensor) -> Tensor:
+    """Values (R,) in the parameter's type, shaped to multiply it replica by replica."""
+    return values.to(parameter.dtype).view(-1, *[1] * (parameter.dim() - 1))

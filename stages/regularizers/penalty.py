@@ -30,3 +30,15 @@ class PenaltyWork(Work):
     def of(self, parameter: Tensor) -> Tensor:
         """What each number of a parameter costs."""
         raise NotImplementedError
+
+
+class WeightPenaltyWork(Work):
+    """Adds ``strength`` times the sum of `of` over the weights of all linear maps and convolutions to the loss."""
+
+    def loss(self, step: Step, loss: Tensor) -> Tensor:
+        total = sum(self.of(layer.weight) for layer in step.network.weighted)
+        return loss + self.each("strength") * total
+
+    def of(self, weight: Tensor) -> Tensor:
+        """What a weight (R, outputs, ...) costs: (R,)."""
+        raise NotImplementedError

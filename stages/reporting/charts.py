@@ -1,6 +1,6 @@
 """The charts, as Vega-Lite specifications without their data.
 
-Each is a row of panels that the page's script lays out in as many columns as fit. Colours are those of `colors.py`,
+Each is a row of panels that the page's script lays out in as many columns as fit. Colors are those of `colors.py`,
 whose dark counterparts CSS puts in their place, in pages and in SVG files alike.
 """
 
@@ -73,12 +73,12 @@ DIRECTIONS = {
     "undecided": (GREY, "circle"),
     "unfinished": (PURPLE, "cross"),
 }
-"""Colour and shape of a difference of test accuracy by its verdict."""
+"""Color and shape of a difference of test accuracy by its verdict."""
 
 
 @cache
 def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: float) -> Spec:
-    """Dots with intervals of the difference to the reference, over the band of what is negligible.
+    """Dots with intervals of the difference from the reference, over the band of negligible differences.
 
     Data: `panel, variant, difference, low, high, verdict` with a verdict of `DIRECTIONS`.
     """
@@ -88,7 +88,7 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: fl
     base = alt.Chart().encode(y=rows_of("variant", variants))
     zero = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     intervals = base.mark_rule(strokeWidth=1.5).encode(
-        x=alt.X("low:Q").title(f"Difference to {BASELINE} (points)").axis(tickCount=6),
+        x=alt.X("low:Q").title(f"Difference from {BASELINE} (points)").axis(tickCount=6),
         x2="high:Q",
         color=alt.Color("verdict:N").scale(verdicts),
     )
@@ -124,7 +124,7 @@ LOOKS = {
     f"validation, {BASELINE}": Series(f"validation, {BASELINE}", GREY, (2, 2)),
     BASELINE: Series(BASELINE, GREY, (2, 2)),
 }
-"""The series of the pages of variants, those of the reference grey."""
+"""The series of the pages of variants, those of the reference gray."""
 
 
 def several(names: Iterable[str], band: bool = False) -> tuple[Series, ...]:
@@ -155,7 +155,7 @@ def dots(
     """A row for each thing that is compared: dots with intervals, and a dashed line at `mark`.
 
     Data: `panel, row, value, low, high`, and `series` if several series share a row. An interval without a finite end
-    has no length, and so is not seen.
+    has no length, and so is not visible.
     """
     scale = alt.Scale(type="log") if log else alt.Scale(zero=zero)
     if domain:
@@ -168,7 +168,7 @@ def dots(
             color=alt.Color("series:N").scale(domain=names, range=[each.color for each in series]),
             yOffset=alt.YOffset("series:N").scale(domain=names, paddingOuter=0.35),
         )
-    # Left out instead, intervals that are all without end would leave the axis without extent.
+    # If intervals without finite ends were dropped, an axis with no others would have no extent.
     finite = "isValid(toNumber(datum.low)) && isValid(toNumber(datum.high)) ? {} : {}".format
     intervals = (
         base.transform_calculate(
@@ -282,7 +282,7 @@ def literal(name: str) -> str:
 
 @cache
 def confusion(classes: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
-    """Heat maps of the share of each true class that was given each answer. Data: `panel, true, predicted, share`."""
+    """Heat maps of the share of each true class predicted as each class. Data: `panel, true, predicted, share`."""
     base = alt.Chart().encode(
         x=alt.X("predicted:N").sort(list(classes)).title("Predicted class").axis(labelAngle=0, ticks=False),
         y=alt.Y("true:N").sort(list(classes)).title("True class").axis(ticks=False),
@@ -303,7 +303,7 @@ def confusion(classes: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
             color=alt.condition("datum.share > 55", alt.value(PAPER), alt.value(INK)),
         )
     )
-    written = len(classes) <= 12  # more numbers than that would not be readable
+    written = len(classes) <= 12  # more numbers would not be readable
     return in_panels(cells + numbers if written else cells, panels, left=66, height=PANEL["width"], square=True)
 
 
@@ -329,5 +329,5 @@ def in_panels(
         spacing=SPACING,
         usermeta={"left": left, "square": square},
     )
-    # Altair's check against the schema of Vega-Lite takes as long as all else; a test makes it for every chart.
+    # Altair's check against the schema of Vega-Lite takes as long as everything else; a test makes it for every chart.
     return faceted.to_dict(validate=False) | {"config": CONFIG}

@@ -1,4 +1,4 @@
-"""The colours of charts and pages, and their exchange for a dark screen."""
+"""The colors of charts and pages, and their replacements for a dark screen."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PALETTE = {
     "green": ("#00795b", "#4fc9a4"),
     "purple": ("#94407f", "#dc9bcb"),
 }
-"""Colours on light and on dark paper: Okabe and Ito's, moved towards more contrast, and greys."""
+"""Colors on light and on dark paper: Okabe and Ito's, moved towards more contrast, and grays."""
 
 PAPER, INK, MUTED, GRID, BLUE, VERMILION, GREY, GREEN, PURPLE = (light for light, _ in PALETTE.values())
 
 
 def dark_rules(scope: str = "") -> str:
-    """CSS that swaps every colour of the palette in an SVG picture for its dark counterpart, within `scope`."""
+    """CSS that swaps every color of the palette in an SVG picture for its dark counterpart, within `scope`."""
     swaps = "".join(
         f'{scope}[{attribute}="{light}"]{{{attribute}:{dark}}}'
         for light, dark in PALETTE.values()

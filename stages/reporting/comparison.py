@@ -23,11 +23,11 @@ class Estimate:
     value: Interval
     """n counts the seeds for which the metric is defined."""
     difference: Interval | None
-    """To the reference, seed by seed; None where there is nothing to compare."""
+    """From the reference, seed by seed; None where there is nothing to compare."""
     verdict: str
     """One of `metrics.VERDICTS`, or empty where there is nothing to compare."""
     replicas: int
-    """The mean of the variant on the task."""
+    """The number of replicas of the variant on the task."""
     diverged: int
     """How many of them diverged."""
     unfinished: int

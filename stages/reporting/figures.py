@@ -23,7 +23,7 @@ RANGE = ["mean", "low", "high"]
 POINTS = 101
 """Epochs drawn of a learning curve, at most."""
 LEAST_LOSS = 1e-4
-"""Nats at which the logarithmic axis of the loss ends."""
+"""The lower end of the logarithmic axis of the loss, in nats."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Figure:
     """What is drawn and how to read it: caption and alternative text."""
     chart: Spec
     still: Spec
-    """The chart for the SVG file, without what reacts to a pointer."""
+    """The chart for the SVG file, without interactive parts."""
     data: pd.DataFrame
 
     @cached_property
@@ -60,7 +60,7 @@ class Figure:
 
 
 class Drawing:
-    """Makes the files of figures, in other processes while this one goes on: each draws one chart at a time."""
+    """Makes the files of figures, in other processes while this one goes on: each process draws one chart at a time."""
 
     def __init__(self) -> None:
         self._workers = ProcessPoolExecutor(min(4, os.cpu_count() or 1), get_context("spawn"))
@@ -98,7 +98,7 @@ def differences(comparison: Comparison, tasks: Mapping[str, Task]) -> Figure:
     chart = charts.differences(names, panels(tasks), float(table["smallest"].iloc[0]))
     return Figure(
         "differences",
-        f"Test accuracy against {BASELINE}",
+        f"Test accuracy relative to {BASELINE}",
         "Difference in points, mean over paired seeds, with its interval. The band holds what is negligible. "
         "A triangle points to the side of the band on which the whole interval lies. Unfinished: a network was still "
         "learning when its epochs were used up.",
@@ -109,11 +109,11 @@ def differences(comparison: Comparison, tasks: Mapping[str, Task]) -> Figure:
 
 
 def memories(comparison: Comparison, name: str, task: Task) -> Figure:
-    """What the networks make of the wrong labels of a task."""
+    """Which of a task's wrong labels the networks memorized."""
     metrics = {
         "test_accuracy": "Test accuracy",
-        "accuracy_on_wrong_given": "Wrong labels learnt",
-        "accuracy_on_wrong_true": "Wrong labels seen through",
+        "accuracy_on_wrong_given": "Wrong labels memorized",
+        "accuracy_on_wrong_true": "Wrong labels, true class predicted",
     }
     table = comparison.frame(metrics).query("task == @name")
     names = {v: f"{v} …" if comparison[v, name, "test_accuracy"].unfinished else v for v in comparison.variants}
@@ -122,8 +122,9 @@ def memories(comparison: Comparison, name: str, task: Task) -> Figure:
     return Figure(
         f"memorization-{name}",
         f"Memorization of {task.title}",
-        "First: accuracy on the test set. Second: the share of wrongly labelled training images for which the network "
-        "gives the wrong label it was shown. Third: the share for which it gives the true label, which it was never "
+        "First: accuracy on the test set. Second: the share of wrongly labeled training images for which the network "
+        "predicts the wrong label it was shown. Third: the share for which it predicts the true label, which it was "
+        "never "
         "shown. Means over seeds with their intervals. “…”: unfinished, some networks were still learning.",
         chart,
         chart,
@@ -170,7 +171,7 @@ def of_variant(name: str, results: Results) -> list[Figure]:
         Figure(
             f"{name}-confusion",
             "Confusion on the test set",
-            "Per cent of the images of each true class that were given each answer, over all seeds.",
+            "Percentage of the images of each true class predicted as each class, over all seeds.",
             matrix,
             matrix,
             confusion(counts, results.classes, tasks),
@@ -204,7 +205,7 @@ def spread(
 
 
 def confusion(counts: pd.DataFrame, classes: Sequence[str], tasks: Mapping[str, Task]) -> pd.DataFrame:
-    """`panel, true, predicted, count, share` summed over the seeds; the share is per cent of the true class."""
+    """`panel, true, predicted, count, share` summed over the seeds; the share is percent of the true class."""
     table = counts.groupby(["task", "true", "predicted"], as_index=False)["count"].sum()
     table["share"] = 100 * table["count"] / table.groupby(["task", "true"])["count"].transform("sum")
     return pd.DataFrame(

@@ -15,7 +15,7 @@ EDGE = 56
 """About how large a sample is shown, in pixels."""
 PER_CLASS = 5
 MOST = 240
-"""Samples in one picture."""
+"""The most samples in one picture."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Samples of a task, in rows by the class they are labelled as."""
+    """Samples of a task, in rows by the class of their label."""
 
     name: str
     rows: list[list[Sample]]

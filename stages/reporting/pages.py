@@ -29,7 +29,7 @@ class Method:
     paragraphs: list[str]
     paper: str
     file: str
-    """Its path in the project."""
+    """The path in the project."""
     code: str
 
 
@@ -52,7 +52,7 @@ class Finding:
 def build(results: Results, verdicts: Mapping[str, int], drawing: figures.Drawing) -> dict[str, str | bytes]:
     """The pages of the benchmark with their tables, by path; their figures are drawn.
 
-    `verdicts` are how many claims got each verdict.
+    `verdicts` says how many claims got each verdict.
     """
     tasks = results.params.tasks
     comparison = Comparison(results.comparisons, tuple(results.params.variants), tuple(tasks))
@@ -174,7 +174,7 @@ def setting(results: Results) -> dict[str, str]:
     return {
         "Data": f"{results.card['title']}, {image['width']}×{image['height']} pixels, {len(results.classes)} classes",
         "Network": f"{params.training.network} ({units}), {tables.number(size, 0)} parameters",
-        "Images": f"{params.splits.train} to train, {params.splits.val} to validate, {test} to test",
+        "Images": f"{params.splits.train} for training, {params.splits.val} for validation, {test} for testing",
         "Seeds": f"{params.splits.seeds} per variant and task, paired",
         "Epochs": f"at most {', '.join(epochs)}",
         "Device": ", ".join(devices),
@@ -183,7 +183,7 @@ def setting(results: Results) -> dict[str, str]:
 
 
 def finding(comparison: Comparison, name: str, task: Task) -> Finding:
-    """Sorted by the size of the difference."""
+    """The variants by verdict, sorted by the size of the difference."""
     found: dict[str, list[tuple[str, Estimate]]] = {
         kind: [] for kind in ("better", "worse", "negligible", "undecided", "unfinished")
     }
@@ -197,7 +197,7 @@ def finding(comparison: Comparison, name: str, task: Task) -> Finding:
 
 
 def method(regularizer: Regularizer) -> Method:
-    """What the regularizer's own file says of it."""
+    """What the regularizer's own file says about it."""
     kind = type(regularizer)
     text = inspect.getdoc(kind) or ""
     file = kind.__module__.replace(".", "/") + ".py"

@@ -22,7 +22,7 @@ DATA = Path("data")
 
 @dataclass(frozen=True)
 class Run:
-    """What training recorded of one variant."""
+    """What training recorded for one variant."""
 
     history: pd.DataFrame
     """`task, seed, epoch, train_loss, train_accuracy, val_loss, val_accuracy, param_norm`"""
@@ -40,7 +40,7 @@ class Results:
 
     params: Params
     card: Mapping[str, Any]
-    """What `prepare` measured of the data: `data/card.json`."""
+    """What `prepare` measured in the data: `data/card.json`."""
     material: Material
     runs: Mapping[str, Run]
     replicas: pd.DataFrame
@@ -80,7 +80,9 @@ def read(params: Params) -> Results:
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or error} is missing; `dvc repro report` makes it and the report") from None
     if missing := sorted(set(params.variants) - set(results.comparisons["variant"])):
-        raise UserError(f"{DATA / 'comparisons.parquet'} knows nothing of {', '.join(missing)}; run `dvc repro report`")
+        raise UserError(
+            f"{DATA / 'comparisons.parquet'} has no results for {', '.join(missing)}; run `dvc repro report`"
+        )
     return results
 
 
@@ -93,7 +95,7 @@ def _read_run(folder: Path) -> Run:
         shapes = {
             name.removeprefix(prefix): tuple(weights.get_slice(name).get_shape())
             for name in sorted(weights.keys())
-            if name.startswith(prefix) and "running_" not in name  # statistics are no parameters
+            if name.startswith(prefix) and "running_" not in name  # statistics are not parameters
         }
     return Run(history, record["parameters"], record["device"], record["versions"], shapes)
 

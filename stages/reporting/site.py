@@ -19,11 +19,11 @@ ROOM = Path(__file__).parent
 
 
 def render(template: str, depth: int, **context: Any) -> str:
-    """A page that lies `depth` folders below the root of the site, from a template of this room.
+    """A page that lies `depth` folders below the root of the site, from a template of this package.
 
-    A template that lies in another folder of `stages/` is named with its path from there.
+    A template in another folder of `stages/` is named with its path from there.
 
-    Pages extend `base.html`, which wants a `title`, shows the banner of the data if given `card`
+    Pages extend `base.html`, which needs a `title`, shows the banner of the data if given `card`
     (`data/card.json`), and marks the entry of the navigation that `page` names.
     """
     return _environment().get_template(template).render(root="../" * depth, **context)
@@ -42,8 +42,8 @@ def assets() -> dict[str, str]:
 def publish(site: Mapping[str, str | bytes], folder: Path, owned: Iterable[str]) -> None:
     """Write the files of a site, by path, into `folder`.
 
-    Of the files and folders `owned`, what the site does not hold is deleted. The site is complete before anything is
-    written, so an error in making it leaves the old one.
+    Files among the files and folders `owned` that are not part of the site are deleted. The site is complete before
+    anything is written, so an error in making it leaves the old one intact.
     """
     for name, content in site.items():
         with replacing(folder / name) as temporary:
@@ -83,10 +83,10 @@ def citation(text: str) -> Markup:
 
 
 def address(text: str) -> str:
-    """A web address; of anything else a link that leads nowhere."""
+    """A web address; for anything else, a link that leads nowhere."""
     return text if re.match(r"https?://", text) else "#"
 
 
 def markdown(text: str) -> str:
-    """Text that Markdown shall not read as markup."""
+    """Text escaped so that Markdown does not read it as markup."""
     return re.sub(r"([\\`*_{}\[\]<>#|!&])", r"\\\1", text)

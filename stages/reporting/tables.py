@@ -23,7 +23,7 @@ class Cell:
     detail: str = ""
     """Set smaller, after the text: an interval, a count."""
     sort: float | str | None = None
-    """What the column is sorted by; None stands last."""
+    """What the column is sorted by; None comes last."""
     verdict: str = ""
     link: str = ""
     """Relative to the root of the site."""
@@ -57,7 +57,7 @@ class Table:
 
 
 def headline(comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
-    """Every variant on every task: test accuracy, and its difference to the reference."""
+    """Every variant on every task: test accuracy, and its difference from the reference."""
     noisy = noisy_ones(tasks)
     rows = []
     for variant in comparison.variants:
@@ -77,9 +77,10 @@ def headline(comparison: Comparison, tasks: Mapping[str, Task], confidence: floa
     data = comparison.frame(["test_accuracy", "accuracy_on_wrong_given"])
     return Table(
         "headline",
-        f"Test accuracy in per cent, mean over seeds, and the difference to {BASELINE} in points, seed by seed, with "
-        f"its {percent(confidence)} interval. Wrong labels learnt: per cent of the wrongly labelled training images "
-        "for which the network gives the wrong label. n: seeds per task. Diverged, unfinished: replicas, of all "
+        f"Test accuracy in percent, mean over seeds, and the difference from {BASELINE} in points, seed by seed, with "
+        f"its {percent(confidence)} interval. Wrong labels memorized: percentage of the wrongly labeled training "
+        "images "
+        "for which the network predicts the wrong label. n: seeds per task. Diverged, unfinished: replicas over all "
         "tasks.",
         [
             "Variant",
@@ -94,7 +95,7 @@ def headline(comparison: Comparison, tasks: Mapping[str, Task], confidence: floa
         [
             ("", 1),
             *((task.heading, 2) for task in tasks.values()),
-            *[("Wrong labels learnt", len(noisy))] * bool(noisy),
+            *[("Wrong labels memorized", len(noisy))] * bool(noisy),
             ("Replicas", 3),
         ],
     )
@@ -111,7 +112,7 @@ def runs(results: Results) -> str:
 
 
 def memorization(comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
-    """What networks remember of the wrong labels they were trained on."""
+    """Which of the wrong labels they were trained on the networks memorized."""
     noisy = noisy_ones(tasks)
     rows = []
     for variant in comparison.variants:
@@ -123,11 +124,12 @@ def memorization(comparison: Comparison, tasks: Mapping[str, Task], confidence: 
     data = comparison.frame([*MEMORY, "epochs_to_fit"])
     return Table(
         "memorization",
-        "Means over seeds on the training images, in per cent, with the "
-        f"{percent(confidence)} interval of the mean. Learnt: wrongly labelled images given "
-        "their wrong label. Seen through: wrongly labelled images given their true label. Epochs to fit: until every "
-        "training label is met, for the replicas that get there. “…”: unfinished, some replicas were still learning.",
-        ["Variant", *["Training accuracy", "Learnt", "Seen through", "Epochs to fit"] * len(noisy)],
+        "Means over seeds on the training images, in percent, with the "
+        f"{percent(confidence)} interval of the mean. Memorized: wrongly labeled images "
+        "predicted as their wrong label. True class: those predicted as their true class. Epochs to fit: until every "
+        "training label is fitted, for the replicas that get there. “…”: unfinished, some replicas were still "
+        "learning.",
+        ["Variant", *["Training accuracy", "Memorized", "True class", "Epochs to fit"] * len(noisy)],
         rows,
         data[data["task"].isin(noisy)],
         [("", 1), *((task.heading, len(MEMORY) + 1) for task in noisy.values())],
@@ -153,7 +155,7 @@ def metrics(variant: str, comparison: Comparison, tasks: Mapping[str, Task], con
     return Table(
         f"{variant}-metrics",
         f"Means over seeds with their {percent(confidence)} intervals"
-        + (f", and differences to {BASELINE}, seed by seed, with theirs." if differs else "."),
+        + (f", and differences from {BASELINE}, seed by seed, with theirs." if differs else "."),
         ["Metric", *(["Mean", "Difference"] if differs else ["Mean"]) * len(tasks)],
         rows,
         comparison.frame(METRICS).query("variant == @variant"),
@@ -197,7 +199,7 @@ def layers(variant: str, results: Results) -> Table:
 
 
 def parameters(variant: str, results: Results) -> Table:
-    """All that decided the outcome, and what this variant does not share with the others."""
+    """Everything that determined the outcome, and what this variant does not share with the others."""
     shared = results.params.training.model_dump()
     rows, data = [], []
     for section, values in results.runs[variant].parameters.items():
@@ -234,7 +236,7 @@ def class_counts(results: Results) -> Table:
 
 
 def tasks(results: Results) -> Table:
-    """Where the labels of each task come from, how many are wrong, and from how many images it is learnt."""
+    """Where the labels of each task come from, how many are wrong, and from how many images it is learned."""
     card, named = results.card["tasks"], results.params.tasks
     rows = [
         [
@@ -255,7 +257,7 @@ def tasks(results: Results) -> Table:
 
 
 def noisy_ones(tasks: Mapping[str, Task]) -> dict[str, Task]:
-    """The tasks some of whose labels are wrong."""
+    """The tasks with label noise."""
     return {name: task for name, task in tasks.items() if task.noise}
 
 

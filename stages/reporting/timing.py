@@ -20,7 +20,7 @@ NETWORK = "AnimalNet"
 """What the notebook trains."""
 GROUPS = {
     "notebook": "Notebook’s epoch",
-    "same work": "The same here",
+    "same work": "The same work here",
     "epoch": "Epoch",
     "step": "Step",
     "products": "Products of a step",
@@ -28,8 +28,8 @@ GROUPS = {
 """The groups of benchmarks of single epochs and less, and how tables name them."""
 REPLAY = "replay"
 """The group of the one benchmark of a whole process."""
-CLOCKS = {"perf_counter": "time that passes", "process_time": "processor time"}
-DRAWN = "Dots are medians, lines reach over the middle half of the rounds."
+CLOCKS = {"perf_counter": "wall-clock time", "process_time": "processor time"}
+DRAWN = "Dots are medians, lines span the middle half of the rounds."
 
 Result = Mapping[str, Any]
 """The JSON of pytest-benchmark."""
@@ -72,13 +72,13 @@ class Timings:
     """Numbers of replicas that were timed together; the first is 1."""
 
     def ratio(self, group: str, variant: str, replicas: int) -> Quartiles:
-        """To the baseline in a stack of the same size."""
+        """The ratio to the baseline in a stack of the same size."""
         return self.benchmarks[group, variant, replicas].time.over(
             self.benchmarks[group, BASELINE, replicas].time.median
         )
 
     def share(self, variant: str, replicas: int) -> Quartiles:
-        """The time of a step's matrix products alone in per cent of the step: the share of this machine's rate of
+        """The time of a step's matrix products alone as a percentage of the step: the share of this machine's rate of
         multiplying matrices of these shapes that the step attains."""
         products = self.benchmarks["products", self.network(variant), replicas]
         return self.benchmarks["step", variant, replicas].time.under(100 * products.time.median)
@@ -157,7 +157,7 @@ def build(result: Result, variants: Collection[str]) -> dict[str, str | bytes]:
 
 
 def summary(timings: Timings) -> list[str]:
-    """What was found, in sentences."""
+    """The findings, in sentences."""
     stack, replay = timings.stacks[-1], timings.replay
     loaders = [
         f"{times(timings.to_same_work(benchmark).median)} as long with {benchmark.subject}"
@@ -191,7 +191,7 @@ def summary(timings: Timings) -> list[str]:
         least, most = number(min(noise), 2), number(max(noise), 2)
         sentences.append(
             f"How noisy this run was: the ratios measured for {' and '.join(f'`{variant}`' for variant in equal)} lie "
-            f"between {least} and {most}, where the work is the very same as that of `{BASELINE}`."
+            f"between {least} and {most}, where the work is identical to that of `{BASELINE}`."
         )
     return sentences
 
@@ -207,8 +207,8 @@ def setting(result: Result, timings: Timings) -> dict[str, str]:
         "Device": machine["device"],
         "Processor": f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} used",
         "Software": f"PyTorch {machine['torch']}, Python {machine['python']}, {machine['system']}",
-        "Images": f"{machine['train']} to train, {machine['val']} to validate, {shape}, {machine['classes']} classes, "
-        "generated",
+        "Images": f"{machine['train']} for training, {machine['val']} for validation, "
+        f"{shape}, {machine['classes']} classes, generated",
         "Matrix products": f"{number(rate, 0)} GFLOP/s at the shapes of {network}, one replica",
         "Clock": f"{clocks['step']}; against the notebook {clocks['notebook']}",
         "Measured": result["datetime"][:10],
@@ -231,7 +231,7 @@ def notebook_figure(timings: Timings) -> Figure:
     return Figure(
         "notebook",
         "The course notebook’s loop and this one",
-        f"Time per epoch and replica over that of one replica here, on a logarithmic axis. {DRAWN}",
+        f"Time per epoch and replica relative to that of one replica here, on a logarithmic axis. {DRAWN}",
         data=data,
         chart=chart,
         still=chart,
@@ -248,8 +248,8 @@ def variants_figure(timings: Timings) -> Figure:
     chart = dots(timings.variants, panels, f"Times as long as {BASELINE}", mark=1)
     return Figure(
         "variants",
-        "What an epoch of each variant costs",
-        f"Time per epoch over that of {BASELINE} in a stack of the same size. {DRAWN}",
+        "The cost of an epoch of each variant",
+        f"Time per epoch relative to that of {BASELINE} in a stack of the same size. {DRAWN}",
         data=data,
         chart=chart,
         still=chart,
@@ -267,7 +267,8 @@ def shares_figure(timings: Timings) -> Figure:
     return Figure(
         "products",
         "How close a training step comes to its matrix products alone",
-        "Time of the matrix products that a step cannot leave out, timed alone, in per cent of the time of the whole "
+        "Time of the matrix products that a step cannot leave out, timed alone, as a percentage of the time of the "
+        "whole "
         f"step. {DRAWN}",
         data=data,
         chart=chart,
@@ -303,7 +304,7 @@ def ratio_table(timings: Timings, linked: Collection[str]) -> Table:
     return Table(
         "ratios",
         f"Epoch and step: medians, as multiples of those of {BASELINE} in a stack of the same size. Products: the time "
-        "of the step’s matrix products alone in per cent of the step.",
+        "of the step’s matrix products alone as a percentage of the step.",
         ["Variant", *["Epoch", "Step", "Products (%)"] * len(timings.stacks)],
         rows,
         pd.DataFrame(data),

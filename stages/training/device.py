@@ -1,4 +1,4 @@
-"""Where training runs, and how it is made to give the same every time."""
+"""Where training runs, and how it is made deterministic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def find_device(name: str) -> torch.device:
 
     Raises ``UserError`` for a CUDA device that this machine does not have.
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA asks for to be deterministic
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA needs to be deterministic
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, less two seconds of imports
     torch.set_num_threads(1)

@@ -25,7 +25,7 @@ from stages.training.loop import Job, train
 from stages.training.parallel import cores, in_threads
 
 CPU_STACK = 15
-"""The most replicas that train together on a CPU: more gain nothing."""
+"""The most replicas that train together on a CPU: more bring no gain."""
 CPU_STACK_PARAMETERS = 1_000_000
 """The most parameters that a stack of more than one replica has on a CPU: what a core's cache holds."""
 
@@ -41,7 +41,7 @@ class Unit:
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
-        """What decides how it is trained, by section."""
+        """What determines how it is trained, by section."""
         own = {method.key: method.model_dump() for method in self.methods}
         return {"training": self.settings.model_dump(exclude={"device"}), **own}
 
@@ -72,9 +72,10 @@ def train_all(
 ) -> list[Replica]:
     """Train replicas, and give them in the order of `units`.
 
-    A finished replica is kept in the folder `store` under a name that stands for all that made it: its parameters and
-    seed, its images and labels, and `conditions` such as code and versions. It is not trained again while it is found
-    there undamaged, whatever else trains with it. An interruption (Ctrl-C) stops every stack at its next epoch.
+    A finished replica is kept in the folder `store` under a name derived from everything that determines it: its
+    parameters and seed, its images and labels, and `conditions` such as code and versions. It is not trained again
+    while it is found there undamaged, whatever else trains with it. An interruption (Ctrl-C) stops every stack at its
+    next epoch.
     """
     files = {unit: store / f"{address(unit, material, conditions)}.replica" for unit in units}
     found = {unit: tensors for unit, file in files.items() if (tensors := kept.kept(file))}
@@ -97,7 +98,7 @@ def train_all(
 
 
 def address(unit: Unit, material: Material, conditions: Mapping[str, Any]) -> str:
-    """A name for all that decides the outcome of a unit."""
+    """A name for everything that determines the outcome of a unit."""
     task = material.tasks[unit.task]
     split = task.splits[unit.seed]
     shape = {"classes": len(material.classes), "image": material.images.shape[1:]}
@@ -109,9 +110,9 @@ def address(unit: Unit, material: Material, conditions: Mapping[str, Any]) -> st
 def together(units: Sequence[Unit], material: Material, device: torch.device) -> list[list[Unit]]:
     """Units in stacks.
 
-    Those of one stack have as many training images and differ in nothing but task, seed, learning rate, momentum and
-    what their methods let differ. On a GPU as many share one as fit in half of its memory; on a CPU small networks
-    share one, for the overhead of operations would take most of their time, and every core has work. A replica's
+    Those of one stack have equally many training images and differ in nothing but task, seed, learning rate, momentum
+    and what their methods let differ. On a GPU as many share one as fit in half of its memory; on a CPU small networks
+    share one, because the overhead of operations would take most of their time, and every core has work. A replica's
     outcome does not depend on what it shares a stack with.
     """
     groups: dict[str, list[Unit]] = {}

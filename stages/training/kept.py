@@ -1,6 +1,6 @@
-"""Finished work on disk, from which a run that was interrupted goes on: each file is whole, with a checksum, or absent.
+"""Finished work on disk, from which an interrupted run resumes: each file is complete, with a checksum, or absent.
 
-A rename survives a killed process. After a power cut, or on a bad disk, a file may be empty or have a bit turned.
+A rename survives a killed process. After a power cut, or on a bad disk, a file may be empty or have a flipped bit.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def kept(path: Path) -> dict[str, Tensor] | None:
         shutil.rmtree(path)
     else:
         return None
-    print(f"{path} was damaged and is deleted; what it held is trained again", flush=True)
+    print(f"{path} was damaged and is deleted; its content is trained again", flush=True)
     return None
 
 

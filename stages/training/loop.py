@@ -87,7 +87,7 @@ def train(
         if epoch == settings.epochs or not history.active.any():
             break
         for x, y, index in batches(training.images, targets, size, streams):
-            step = Step(x, y, index, optimizer.steps, total, network, streams)
+            step = Step(x, y, index, optimizer.steps, total, network, streams, images)
             take(step, works, optimizer)
 
     network.load_state_dict(saved)
@@ -130,7 +130,7 @@ def batches(images: Tensor, targets: Tensor, size: int, streams: Streams) -> Ite
 
 
 def take(step: Step, works: Sequence[Work], optimizer: Optimizer) -> None:
-    """One step on the mean cross-entropy of target probabilities, with what the methods make of it."""
+    """One step on the mean cross-entropy of target probabilities, as modified by the methods."""
     factor = 1.0
     for work in works:
         work.batch(step)

@@ -1,8 +1,8 @@
 """Steps of SGD, Adam and AdamW for a stack of replicas, whose learning rates and decays may differ.
 
-``torch.optim`` takes one learning rate for all, and rounds a replica by its neighbours where its kernels are fused.
-These give one replica what torch's plain loops give it, SGD to the bit. As torch has it, decay is added to the gradient
-but for AdamW, where the weights shrink by it.
+``torch.optim`` takes one learning rate for all, and rounds a replica depending on its neighbors where its kernels are
+fused. These give one replica what torch's plain loops give it, SGD to the bit. As in torch, decay is added to the
+gradient, except in AdamW, where the weights shrink by it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from stages.regularizers.base import Group
+from stages.regularizers.base import Group, along
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Torch's defaults for Adam and AdamW."""
@@ -93,8 +93,3 @@ OPTIMIZERS: dict[str, Callable[[list[Group]], Optimizer]] = {"sgd": SGD, "adam":
 def decayed(parameter: Tensor, gradient: Tensor, group: Group) -> Tensor:
     """The gradient plus the decay times the parameter."""
     return gradient.addcmul(parameter, along(group.weight_decay, parameter))
-
-
-def along(values: Tensor, parameter: Tensor) -> Tensor:
-    """Values (R,) in the parameter's type, shaped to multiply it replica by replica."""
-    return values.to(parameter.dtype).view(-1, *[1] * (parameter.dim() - 1))

@@ -114,7 +114,7 @@ def stepper(
 
     def one_step() -> None:
         t = optimizer.steps % settings.epochs  # of a training without end, what schedules see begins again
-        take(Step(images, targets, index, t, settings.epochs, network, streams), works, optimizer)
+        take(Step(images, targets, index, t, settings.epochs, network, streams, n), works, optimizer)
         finish(images.device)
 
     return one_step, network

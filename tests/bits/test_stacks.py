@@ -11,32 +11,23 @@ from stages.config import Training
 from stages.networks import NETWORKS
 from stages.regularizers import REGULARIZERS
 from stages.training.loop import Job, Trained
-from tests.training.conftest import IN_PARAMS, METHODS, Methods, Settings, every_kind, every_method, run, train_jobs
+from tests.training.conftest import IN_PARAMS, METHODS, Methods, Settings, every_method, run, train_jobs
 
 
 @every_method
-@pytest.mark.parametrize("batch_size", [24, 7])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize(("optimizer", "batch_size"), [("sgd", 24), ("adamw", 7)])
 def test_a_replica_ends_the_same_alone_and_in_a_stack(
-    settings: Settings, methods: Methods, batch_size: int, optimizer: str
+    settings: Settings, methods: Methods, optimizer: str, batch_size: int
 ) -> None:
     check(settings(batch_size=batch_size, optimizer=optimizer, lr=0.1 if optimizer == "sgd" else 0.003), methods)
 
 
-@every_method
-@pytest.mark.parametrize("batch_size", [24, 7])
-@pytest.mark.parametrize("network", ["SmallConvNet", "SmallResNet"])
-def test_so_it_does_in_a_convolutional_network(
-    settings: Settings, methods: Methods, batch_size: int, network: str
-) -> None:
-    check(settings(batch_size=batch_size, network=network, epochs=3), methods)
-
-
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("n", [24, 7])
-def test_so_it_does_whatever_the_sizes(settings: Settings, network: str, n: int) -> None:
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_so_it_does_whatever_the_sizes(settings: Settings, network: str, n: int, optimizer: str) -> None:
     """Hidden layers of 210 units, numbers of images that four does not divide."""
-    check(settings(network=network, epochs=6), {}, n)
+    check(settings(network=network, epochs=6, optimizer=optimizer, lr=0.01), {}, n)
 
 
 def values(methods: Methods) -> list[Methods]:
@@ -61,8 +52,9 @@ def values(methods: Methods) -> list[Methods]:
 
 
 @every_method
-@every_kind
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize(
+    ("network", "optimizer"), [("AnimalNet", "adam"), ("SmallConvNet", "sgd"), ("SmallResNet", "adamw")]
+)
 def test_replicas_that_differ_in_what_may_differ_end_as_each_does_alone(
     settings: Settings, methods: Methods, network: str, optimizer: str
 ) -> None:
@@ -108,7 +100,7 @@ def equal(a: Trained, i: int, b: Trained, j: int) -> None:
         assert torch.equal(value[i], b.network.state_dict()[name][j]), name
     rows = int(a.history.rows[i])
     assert rows == int(b.history.rows[j])
-    assert torch.equal(a.history.values[:rows, :, i], b.history.values[:rows, :, j])
+    assert torch.equal(a.history.values[:rows, :, i].nan_to_num(), b.history.values[:rows, :, j].nan_to_num())
     assert a.history.diverged[i] == b.history.diverged[j]
     for layer, norms in a.initial_norms.items():
         assert norms[i] == b.initial_norms[layer][j]

@@ -224,7 +224,7 @@ def test_ambiguous_images_are_an_error_with_counts(run, mirror, photos, wrong, c
     files[one] = files[other]
     mirror("afhq_10_32x32", files)
     download.main()
-    _fails(prepare.main, capsys, "1 match several, or one that has its label already", "1 of 31 clean images are left")
+    _fails(prepare.main, capsys, "1 match several, or one that already has its label", "1 of 31 clean images are left")
 
 
 def test_wrong_counts_are_refused_at_the_door(run, mirror, photos, capsys):
@@ -279,7 +279,7 @@ def test_unexpected_files_are_refused_and_litter_is_not(run, mirror, photos, cap
 def test_a_hostile_archive_leaves_nothing_behind(run, mirror, photos, capsys, tmp_path):
     files = {f"afhq/{part}/{label}/{file}": content for (part, file), (label, content) in photos.items()}
     mirror("afhq", files | {"afhq/train/cat/../../../../../escaped.jpg": b"x"})
-    _fails(download.main, capsys, "afhq.zip is refused", "leads out of the archive")
+    _fails(download.main, capsys, "afhq.zip is rejected", "leads out of the archive")
     assert list((run / "data/raw/afhq").iterdir()) == []
     assert not list(tmp_path.rglob("escaped.jpg"))
 

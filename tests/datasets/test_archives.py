@@ -92,11 +92,11 @@ HOSTILE = {
     "twice": (_twice, "twice"),
     "encrypted": (_encrypted, "encrypted"),
     "bzip2": (lambda p: _zip(p, ("x.jpg", b"x" * 99), compression=zipfile.ZIP_BZIP2), "method 12"),
-    "truncated": (_truncated, "not a whole zip"),
+    "truncated": (_truncated, "not a complete zip"),
     "wrong checksum": (_damaged, "CRC"),
     "garbled stream": (_garbled, "zip archive"),
-    "web page": (_page, "not a whole zip"),
-    "empty file": (_empty, "not a whole zip"),
+    "web page": (_page, "not a complete zip"),
+    "empty file": (_empty, "not a complete zip"),
 }
 
 

@@ -72,7 +72,7 @@ def test_without_val_a_stratified_fifth_is_the_test_set(images):
     card = _run()
     assert card["counts"] == {"pool": {"ant": 16, "bee": 16}, "test": {"ant": 4, "bee": 4}}
     assert card["image"] == {"height": SIZE, "width": SIZE, "channels": 3}
-    assert card["tasks"]["partly_random"]["origin"] == "labels drawn anew, uniformly over all classes; from seed 2021"
+    assert card["tasks"]["partly_random"]["origin"] == "labels redrawn uniformly from all classes; from seed 2021"
     pool = {image.tobytes() for image in tasks.read().images}
     assert not pool & {image.tobytes() for image in read_test().images}
 
@@ -210,8 +210,8 @@ def _jpeg():
 
 
 UNREADABLE = {
-    "README.md": (b"These are my images.", "it is none of"),
-    "empty.png": (b"", "it is none of"),
+    "README.md": (b"These are my images.", "it is not one of"),
+    "empty.png": (b"", "it is not one of"),
     "truncated.jpg": (_jpeg()[:1000], "truncated"),
     "bomb.png": (_header(60_000, 60_000), "more than 89,478,485 pixels"),
     "almost_a_bomb.png": (_header(10_000, 9_000), "more than 89,478,485 pixels"),
@@ -227,7 +227,7 @@ def test_unreadable_files_are_named_and_left_out(images):
     card = _run()
     reasons = {entry["file"]: entry["reason"] for entry in card["unreadable"]}
     expected = {f"train/ant/{name}": reason for name, (_, reason) in UNREADABLE.items()}
-    expected |= {"train/ant/float.tiff": "no known range", "train/loose.png": "no class folder"}
+    expected |= {"train/ant/float.tiff": "no known range", "train/loose.png": "not in a class folder"}
     assert reasons.keys() == expected.keys()
     assert all(expected[file] in reason for file, reason in reasons.items())
     assert all("0x" not in reason and str(images) not in reason for reason in reasons.values())

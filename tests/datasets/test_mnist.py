@@ -68,8 +68,8 @@ def test_the_manifest_has_addresses_and_licence(mirror, tmp_path):
         (lambda data: gzip.compress(gzip.decompress(data)[:-1] + b"\xff"), "is not MNIST's"),
         (lambda data: gzip.compress(gzip.decompress(data)[:-1]), "is not MNIST's"),
         (lambda data: gzip.compress(gzip.decompress(data) + bytes(1 << 20)), "found more"),
-        (lambda data: data[:-20], "not a whole gzip file"),
-        (lambda data: b"<html>not found</html>", "not a whole gzip file"),
+        (lambda data: data[:-20], "not a complete gzip file"),
+        (lambda data: b"<html>not found</html>", "not a complete gzip file"),
     ],
     ids=["changed", "short", "bomb", "cut off", "no gzip"],
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
 
-from stages.config import Noise
+from stages.config import TaskNoise
 from stages.datasets.noise import KINDS, ORIGINS, class_dependent, instance_dependent, label_set, uniform
 
 LABELS = np.arange(12_000) % 4
@@ -132,4 +132,4 @@ def test_a_class_of_one_image_is_no_obstacle():
 
 
 def test_kinds_are_those_that_the_parameters_may_name():
-    assert set(KINDS) == set(ORIGINS) == set(Noise.model_fields["kind"].annotation.__args__)
+    assert set(KINDS) == set(ORIGINS) == set(TaskNoise.model_fields["kind"].annotation.__args__)

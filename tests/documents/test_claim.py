@@ -367,7 +367,7 @@ def test_results_older_than_the_parameters_are_refused(
     with pytest.raises(UserError, match="missing"):
         evidence.read(params, [])
     write_benchmark(tmp_path, replace(params, variants={"none": params.variants["none"]}))
-    with pytest.raises(UserError, match=r"knows nothing of .*dropout"):
+    with pytest.raises(UserError, match=r"has no results for .*dropout"):
         evidence.read(params, [])
     with pytest.raises(UserError, match="logistic_decay"):
         evidence.read(replace(params, variants={"none": params.variants["none"]}), DOCUMENTS)

@@ -60,7 +60,7 @@ from stages.reporting.tables import Cell, Table, number_cell
 def page(folder: Path) -> DocumentPage:
     means = pd.read_parquet(folder / "outcomes.parquet").groupby("case")["value"].mean().reset_index()
     rows = [[Cell(case), number_cell(100 * share, 0)] for case, share in means.itertuples(index=False)]
-    table = Table("coin-heads", "Heads, in per cent.", ["Coin", "Heads"], rows, means)
+    table = Table("coin-heads", "Heads, in percent.", ["Coin", "Heads"], rows, means)
     return DocumentPage("coin", "Coins", {}, {"heads": table})
 """,
     "page.html": """{% extends "documents/page.html" %}

@@ -153,11 +153,11 @@ def test_new_code_trains_the_variants_that_use_it(project: Path, file: str, used
 
 def test_a_new_method_trains_no_variant_but_its_own(project: Path) -> None:
     assert METHOD
-    file = project / "stages/regularizers/input_noise.py"
+    file = project / "stages/regularizers/uniform_noise.py"
     file.write_text(METHOD[1])
     assert out_of_date(project) == []
     assert not [stage for stage in repro(project, "--dry") if stage.startswith(("train", "evaluate"))]
-    edit(project, "noisy", "input_noise", amplitude=0.3)
+    edit(project, "noisy", "uniform_noise", amplitude=0.3)
     assert out_of_date(project) == []
     assert [stage for stage in repro(project, "--dry") if stage.startswith("train")] == ["train@noisy"]
     file.unlink()

@@ -32,7 +32,7 @@ def step(x: Tensor, y: Tensor, network: nn.Module | None = None, seeds: tuple[in
     """A step on images x (R, N, ...) and targets y."""
     streams = Streams(range(len(x)) if seeds is None else seeds, CPU)
     index = torch.arange(x.shape[1]).expand(x.shape[:2])
-    return Step(x, y, index, 0, 10, network or nn.Identity(), streams)  # type: ignore[arg-type]
+    return Step(x, y, index, 0, 10, network or nn.Identity(), streams, x.shape[1])  # type: ignore[arg-type]
 
 
 def notebook_layer(kind: Callable[..., Weighted]) -> Weighted:

@@ -17,7 +17,7 @@ from stages.documents import outcome
 from stages.documents.base import ExperimentContext
 from stages.documents.face_notebook import ToyDropoutSettings, replay, toy_dropout
 from stages.metrics import METRICS
-from stages.tasks import Material, Split, Task, write
+from stages.tasks import Material, Split, TaskData, write
 
 ROOT = Path(__file__).parents[2]
 TASKS = ("clean", "partly_random", "random")
@@ -55,7 +55,7 @@ def write_results(root: Path) -> None:
     }
     images = rng.integers(0, 256, (POOL, 8, 8, 1), dtype=np.uint8)
     splits = dict.fromkeys(range(SEEDS), Split(np.arange(12), np.arange(12, 24)))
-    tasks = {name: Task(name, values, splits) for name, values in labels.items()}
+    tasks = {name: TaskData(name, values, splits) for name, values in labels.items()}
     write(Material(images, CLASSES, tasks), data / "pool.npz", data / "splits.json")
     counts = dict.fromkeys(CLASSES, POOL // len(CLASSES))
     card = {

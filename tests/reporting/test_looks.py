@@ -34,7 +34,7 @@ def test_contrast_of_black_on_white_is_21() -> None:
 
 
 def schemes() -> list[dict[str, str]]:
-    """The colours of the page, on light and on dark paper."""
+    """The colors of the page, on light and on dark paper."""
     style = (ROOT / "stages/reporting/assets/site.css").read_text()
     blocks = re.findall(r":root \{(.*?)\}", style, flags=re.S)
     light, dark = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in blocks)

@@ -444,4 +444,4 @@ def test_a_variant_without_results_is_named(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         report.main()
-    assert "knows nothing of l1" in capsys.readouterr().err
+    assert "has no results for l1" in capsys.readouterr().err

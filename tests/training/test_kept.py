@@ -48,7 +48,7 @@ def test_any_turned_byte_and_any_missing_end_is_damage(path: Path, capsys: pytes
         path.write_bytes(content)
         assert kept(path) is None
         assert not path.exists()
-        assert capsys.readouterr().out == f"{path} was damaged and is deleted; what it held is trained again\n"
+        assert capsys.readouterr().out == f"{path} was damaged and is deleted; its content is trained again\n"
 
 
 def test_a_folder_in_its_place_is_damage(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,7 +68,7 @@ def test_adam_and_adamw_take_pytorchs_steps(
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_replicas_steps_do_not_depend_on_its_neighbours(name: str) -> None:
+def test_a_replicas_steps_do_not_depend_on_its_neighbors(name: str) -> None:
     """To the bit, though each has a learning rate, a decay and a momentum of its own."""
     generator = torch.Generator().manual_seed(1)
     start = torch.randn(4, 33, 5, generator=generator)

@@ -49,7 +49,7 @@ def test_they_are_distributed_as_they_say() -> None:
     assert torch.equal(streams.permutation("order", 9).sort().values, torch.arange(9).expand(2, 9))
 
 
-def test_beta_draws_of_a_replica_do_not_depend_on_its_neighbours_alpha() -> None:
+def test_beta_draws_of_a_replica_do_not_depend_on_its_neighbors_alpha() -> None:
     for neighbour in (0.1, 3.0):
         together = Streams([3, 4], CPU).beta("mixing", torch.tensor([neighbour, 0.4]), 50)
         assert torch.equal(together[1], Streams([4], CPU).beta("mixing", torch.tensor([0.4]), 50)[0])

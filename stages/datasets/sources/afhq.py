@@ -1,4 +1,5 @@
-"""Animal Faces (AFHQ) at 32x32, as the Neuromatch course serves it: three archives, two of them for their labels."""
+"""Animal Faces (AFHQ) at 32x32, as the Neuromatch course serves it: three archives, two of them used only for their
+labels."""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ class Member:
 
 
 def accept(path: Path) -> None:
-    """Raise `UserError` unless the archive is whole, safe to read and has as many images as it should."""
+    """Raise `UserError` unless the archive is complete, safe to read and has as many images as it should."""
     members = [member for name, _ in archives.contents(path) if (member := _member(path, name))]
     if path.name == ARCHIVES["clean"]:
         expected = {f"{part}/{name}": count for part, counts in COUNTS.items() for name, count in counts.items()}
@@ -88,7 +89,7 @@ class Reference:
         self.by_name = _positions(files)
 
     def find(self, content: bytes, file: str) -> tuple[str, list[int]]:
-        """How an image was found, and its positions: several if they are the same and so are their names."""
+        """How an image was found, and its positions: several if both images and names are identical."""
         how, found = "file content", self.by_bytes.get(_digest(content), [])
         if not found:
             image = _pixels(content)
@@ -122,7 +123,7 @@ def _noisy(path: Path, reference: Reference, nominal_rate: float) -> LabelSet:
         first = next(iter(unmatched + ambiguous), "none")
         raise UserError(
             f"{path.name}: {len(unmatched):,} training images match no image of {ARCHIVES['clean']}, by content or by "
-            f"name; {len(ambiguous):,} match several, or one that has its label already (the first: {first}); "
+            f"name; {len(ambiguous):,} match several, or one that already has its label (the first: {first}); "
             f"{missing:,} of {len(labels):,} clean images are left without a label"
         )
     matched = ", ".join(f"{count:,} by {how}" for how, count in found_by.items())
@@ -141,7 +142,7 @@ def _member(path: Path, name: str) -> Member | None:
 
 
 def _pixels(content: bytes) -> Images | str:
-    """An image (SIDE, SIDE, 3), or what it is instead."""
+    """An image (SIDE, SIDE, 3), or a description of what it is instead."""
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
             if image.mode != "RGB" or image.size != (SIDE, SIDE):

@@ -20,7 +20,7 @@ class LabelSet:
     origin: str
     """In words."""
     rate: float
-    """The share of labels that the noise takes hold of. Some of them may keep their value."""
+    """The share of labels subject to noise. Some of them may keep their value."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Listing:
-    """The training images of a label set in the order of torchvision's `ImageFolder`: by class, then by file name."""
+    """The training images with one set of labels, in the order of torchvision's `ImageFolder`: by class, then by file
+    name."""
 
     labels: Labels
     classes: tuple[str, ...]
@@ -70,9 +71,10 @@ class Source(BaseModel):
     licence_url: ClassVar[str | None] = None
     citation: ClassVar[str | None] = None
     hashed: ClassVar[bool] = False
-    """Whether files are checked against hashes known beforehand, so that one from a mirror is the publisher's."""
+    """Whether files are checked against hashes known beforehand, so that a file from a mirror must be the
+    publisher's."""
     augmentation: ClassVar[Mapping[str, float]]
-    """What leaves a picture a picture of the same thing: the parameters of the regularizer, unless a variant gives
+    """The augmentations that preserve an image's class: the parameters of the regularizer, unless a variant gives
     others."""
 
     @property
@@ -86,11 +88,11 @@ class Source(BaseModel):
 
     @property
     def reads(self) -> Path | None:
-        """The folder of the user's own that it reads; None if there is none."""
+        """The user's own folder that it reads; None if there is none."""
         return None
 
     def fetch(self, raw: Path) -> None:
-        """Put the files and their manifest into a folder; what is there and whole is not fetched again.
+        """Put the files and their manifest into a folder; what is already there and complete is not downloaded again.
 
         Raises `UserError` if a file cannot be had, or is not the right one.
         """
@@ -101,5 +103,5 @@ class Source(BaseModel):
         raise NotImplementedError
 
     def listings(self, raw: Path) -> Mapping[str, Listing] | None:
-        """The training images of each label set, if they can be listed without decoding them all."""
+        """The training images with each set of labels, if they can be listed without decoding them all."""
         return None

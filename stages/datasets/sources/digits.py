@@ -25,7 +25,7 @@ TEST_SIZE = 500
 
 class Digits(Source):
     title: ClassVar[str] = "Handwritten digits"
-    description: ClassVar[str] = "Handwritten digits of 8x8 grey pixels, as scikit-learn ships them."
+    description: ClassVar[str] = "Handwritten digits of 8x8 gray pixels, as scikit-learn ships them."
     url: ClassVar[str | None] = URL
     licence: ClassVar[str | None] = LICENCE
     licence_url: ClassVar[str | None] = "https://creativecommons.org/licenses/by/4.0/"

@@ -11,7 +11,7 @@ from stages.datasets.sources.mnist import PREFIX, Mnist
 
 class FashionMnist(Mnist):
     title: ClassVar[str] = "Fashion-MNIST"
-    description: ClassVar[str] = "Pictures of clothes and shoes in 28x28 grey pixels, from a shop's catalogue."
+    description: ClassVar[str] = "Pictures of clothes and shoes in 28x28 gray pixels, from a shop's catalogue."
     url: ClassVar[str | None] = "https://github.com/zalandoresearch/fashion-mnist"
     licence: ClassVar[str | None] = "MIT"
     licence_url: ClassVar[str | None] = "https://github.com/zalandoresearch/fashion-mnist/blob/master/LICENSE"

@@ -24,7 +24,7 @@ from stages.tasks import Images
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 LEFT_BEHIND = ("Thumbs.db", "desktop.ini")
-"""By operating systems; passed over, as are hidden files."""
+"""Files made by operating systems; ignored, as are hidden files."""
 TEST_SHARE = 0.2
 """The share of the images in `train` that is tested on where there is no `val`."""
 
@@ -54,7 +54,7 @@ def _arranged(folder: Path, images: Mapping[str, Images], unreadable: Mapping[st
         origin = f"{TEST_SHARE:.0%} of the images in train, stratified by class, the same for every seed"
         if missing := [name for k, name in enumerate(names) if k not in labels[test]]:
             raise UserError(
-                f"{folder}: {TEST_SHARE:.0%} of train is no image of {', '.join(missing)} to test with; "
+                f"{folder}: {TEST_SHARE:.0%} of train leaves no image of {', '.join(missing)} for testing; "
                 "add images of it, or a folder val"
             )
     pool = np.setdiff1d(np.arange(len(labels)), test)
@@ -71,7 +71,7 @@ def _arranged(folder: Path, images: Mapping[str, Images], unreadable: Mapping[st
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """What lies in `train` and `val`, relative to the folder: files, and whatever else stands where a file should."""
+    """What lies in `train` and `val`, relative to the folder: files, and whatever else is where a file should be."""
     for part in ("train", "val"):
         for path in _visible(folder / part):
             if path.is_dir():
@@ -104,12 +104,12 @@ def _read(folder: Path, size: int, name: str, entry: Entry) -> Images | str:
     if _entry(folder / name) != entry:
         raise UserError(f"{folder / name} has changed since `download` listed it; run `dvc repro prepare`")
     if len(PurePosixPath(name).parts) < 3:
-        return "it lies in no class folder"
+        return "it is not in a class folder"
     try:
         with Image.open(folder / name, formats=FORMATS) as image:
             return np.asarray(_square(image, size))
     except UnidentifiedImageError:
-        return f"it is none of {', '.join(FORMATS)}"
+        return f"it is not one of {', '.join(FORMATS)}"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels"
     except Exception as error:  # damaged files make Pillow raise errors of many kinds
@@ -178,7 +178,7 @@ class Folder(Source):
                     images[name] = outcome
         if len(unreadable) > self.max_unreadable * len(files):
             raise UserError(
-                f"{folder}: {len(unreadable):,} of {len(files):,} files are unreadable. Mend or remove them, or raise "
+                f"{folder}: {len(unreadable):,} of {len(files):,} files are unreadable. Fix or remove them, or raise "
                 f"data.folder.max_unreadable (a share, now {self.max_unreadable:g}):\n" + _listed(unreadable)
             )
         return _arranged(folder, images, unreadable)

@@ -26,7 +26,7 @@ PREFIX = "fashion-"
 
 class Mnist(Source):
     title: ClassVar[str] = "MNIST"
-    description: ClassVar[str] = "Handwritten digits of 28x28 grey pixels."
+    description: ClassVar[str] = "Handwritten digits of 28x28 gray pixels."
     url: ClassVar[str | None] = "https://doi.org/10.1109/5.726791"
     licence: ClassVar[str | None] = "CC BY-SA 3.0"
     licence_url: ClassVar[str | None] = "https://creativecommons.org/licenses/by-sa/3.0/"

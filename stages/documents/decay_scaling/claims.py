@@ -11,7 +11,7 @@ CLAIMS = (
         id="decay-not-divided",
         claim="The optimizer’s weight decay is not divided by the batch size.",
         section="The answer",
-        experiment="Logistic regression in NumPy, the penalty divided by the number of rows and not, against PyTorch.",
+        experiment="Logistic regression in NumPy, the penalty divided by the number of rows or not, against PyTorch.",
         parts=[
             Same(
                 "not divided",
@@ -32,9 +32,9 @@ CLAIMS = (
     ),
     Claim(
         id="bias-is-decayed",
-        claim="Weight decay takes hold of the bias too.",
+        claim="Weight decay is applied to the bias too.",
         section="The answer",
-        experiment="Logistic regression in NumPy, the bias penalized and spared, against PyTorch.",
+        experiment="Logistic regression in NumPy, the bias penalized and exempt, compared with PyTorch.",
         parts=[
             Same(
                 "bias penalized",

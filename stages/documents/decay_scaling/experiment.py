@@ -1,7 +1,7 @@
-"""Is the decay divided by the batch size? The question and its answer, run again.
+"""Is the decay divided by the batch size? The question and its answer, reproduced.
 
 The question's NumPy code divides the penalty by the number of rows and disagrees with PyTorch. Its data are not given,
-so two kinds of iris from scikit-learn stand in, with four features as there. They are not standardized: the question's
+so two species of iris from scikit-learn stand in, also with four features. They are not standardized: the question's
 code does not do so, and with centered features and classes of one size the bias would stay near zero, where nobody
 could see whether it is decayed.
 """
@@ -53,8 +53,9 @@ def run(settings: DecayScalingSettings, context: ExperimentContext) -> Experimen
         DataNote(
             "Iris, versicolor and virginica",
             False,
-            f"{len(y)} flowers with four measures each, as scikit-learn ships them; the question’s own data are not "
-            "given. The worked example of the answer has its own two rows, so its numbers must come out.",
+            f"{len(y)} flowers with four measurements each, as scikit-learn ships them; the question’s own data are "
+            "not "
+            "given. The worked example of the answer has its own two rows, so its numbers must be reproduced.",
         ),
         {**settings.model_dump(), "lr": LR, "decay": DECAY, "rows": len(y), "seeds": SEEDS},
         by_batch_size(x, y, settings.epochs),
@@ -105,7 +106,7 @@ def run(settings: DecayScalingSettings, context: ExperimentContext) -> Experimen
 
 
 def rows() -> tuple[Floats, Floats]:
-    """x (100, 5): a column of ones for the bias, then four measures in cm. y (100,): 0 or 1."""
+    """x (100, 5): a column of ones for the bias, then four measurements in cm. y (100,): 0 or 1."""
     iris = load_iris()
     chosen = np.isin(iris.target, KINDS)
     measures = iris.data[chosen].astype(np.float64)
@@ -179,7 +180,7 @@ def batches_of(size: int, rows: int, generator: np.random.Generator) -> Iterator
 def shrinkage(rows: int) -> pd.DataFrame:
     """`batch_size, steps, step, epoch, epoch_divided`: the share of a weight that the decay alone leaves.
 
-    After one step and after the steps of one epoch; and after one epoch, were the decay divided by the batch size.
+    After one step and after the steps of one epoch; and after one epoch, if the decay were divided by the batch size.
     """
     sizes = np.array(BATCH_SIZES)
     steps = rows // sizes

@@ -64,7 +64,7 @@ def distances(paths: pd.DataFrame) -> Figure:
         "decay_scaling-distance",
         "Distance to PyTorch",
         "Square root of the sum of squared differences of bias and weights, after each epoch, on a logarithmic axis. "
-        "Double precision holds some 16 digits, so what lies near 1e\u221216 is rounding. The first step starts at "
+        "Double precision holds some 16 digits, so what is near 1e\u221216 is rounding. The first step starts at "
         "zero, where there is nothing to decay, and is left out.",
         chart,
         still,
@@ -129,7 +129,7 @@ def batches(outcomes: pd.DataFrame) -> Figure:
 
 
 def rows_of(case: str) -> str:
-    """A case as a row of the figure is named."""
+    """The name of a case's row in the figure."""
     return f"{case.partition('/')[0].removeprefix('batch_')} rows"
 
 
@@ -139,7 +139,7 @@ def norms(outcomes: pd.DataFrame, case: str) -> np.ndarray:
 
 
 def weights(paths: pd.DataFrame) -> Table:
-    """What each version has learnt."""
+    """What each version has learned."""
     last = paths.groupby("version", sort=False).tail(1).set_index("version")
     rows = [
         [Cell(str(version)), *(number_cell(values[column], 4) for column in (*PARAMETERS, "norm"))]
@@ -168,7 +168,7 @@ def kept(shrinkage: pd.DataFrame) -> Table:
     ]
     return Table(
         "decay_scaling-shrinkage",
-        "Per cent of a weight that the decay alone would leave of it.",
+        "Percentage of a weight that the decay alone would leave.",
         ["Batch", "Steps per epoch", "After a step", "After an epoch", "After an epoch, if divided by the batch size"],
         rows,
         shrinkage,
@@ -179,7 +179,7 @@ def kept(shrinkage: pd.DataFrame) -> Table:
 def facts(
     outcomes: pd.DataFrame, paths: pd.DataFrame, shrinkage: pd.DataFrame, parameters: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the prose says in numbers."""
+    """The numbers in the prose."""
     last = paths.groupby("version").last()
     by_version: dict[str, list[float]] = {version: [] for version in BATCHES}
     for case in outcomes["case"].unique():

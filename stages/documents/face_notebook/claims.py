@@ -18,9 +18,9 @@ REGULARIZERS = (
 )
 """The variants that add one method to the reference, or two penalties."""
 COCKTAIL = ("augmentation", "weight_decay", "dropout", "batch_norm", "label_smoothing", "early_stopping")
-"""What the variant `everything` is mixed of."""
+"""What the variant `everything` combines."""
 UNTUNED = "Strengths are those of `params.yaml`, not tuned."
-UNFINISHED = "All variants have equally many epochs; one that slows learning down may not have come to its end in them."
+UNFINISHED = "All variants have equally many epochs; one that slows learning down may not finish learning in them."
 
 ACCURACY_FIGURE = "index.html#differences"
 EFFECTS_FIGURE = "claims.html#claims-points"
@@ -31,7 +31,7 @@ def named(task: str) -> str:
 
 
 def beats(variant: str, other: str = BASELINE, task: str = "clean", case: str = "") -> Points:
-    """The one variant is said to be more accurate on the test set."""
+    """The claim that one variant is more accurate on the test set than another."""
     text = f"test accuracy of `{variant}` minus that of `{other}`, {named(task)}"
     difference = of_benchmark(variant, task) - of_benchmark(other, task)
     return Points(case or variant, text, difference, "greater", ACCURACY_FIGURE)
@@ -71,7 +71,7 @@ CLAIMS = (
         experiment="The benchmark on random labels: the mean share over seeds of training labels that the variants "
         "without regularization miss, which the claim says is none, to within the smallest effect. A mean can hide one "
         "network that fails; the CSV file has the value of every seed. `small_lr` has a tenth of the learning rate and "
-        "no more epochs: if it alone fails, the network can fit these labels and was not given the time.",
+        "no more epochs: if it alone fails, the network can fit these labels but was not given the time.",
         parts=[
             Points(
                 variant,
@@ -87,7 +87,7 @@ CLAIMS = (
         id="regularizers-resist-memorising",
         claim="Some regularizers lower the accuracy on wrong labels without lowering test accuracy.",
         section="Loading Animal Faces Randomized data",
-        experiment="The benchmark on partly random labels: a regularizer must learn fewer of the wrong labels and "
+        experiment="The benchmark on partly random labels: a regularizer must memorize fewer of the wrong labels and "
         f"must not lose more test accuracy than the smallest effect. {UNTUNED}",
         rule="any",
         parts=[
@@ -96,7 +96,7 @@ CLAIMS = (
             for part in (
                 Points(
                     variant,
-                    f"wrong labels learnt by `{variant}` minus those by `{BASELINE}`, partly random labels",
+                    f"wrong labels memorized by `{variant}` minus those by `{BASELINE}`, partly random labels",
                     of_benchmark(variant, "partly_random", "accuracy_on_wrong_given")
                     - of_benchmark(BASELINE, "partly_random", "accuracy_on_wrong_given"),
                     "less",
@@ -117,7 +117,7 @@ CLAIMS = (
         claim="Training with a small share of wrong labels sometimes beats training with clean labels.",
         section="Tutorial 1 of the same day, memorization",
         experiment="The benchmark: the same networks, images and seeds under partly random and under clean labels. "
-        "The tutorial speaks of 10 to 15 % wrong labels; the share here is measured on the page of the data. "
+        "The tutorial speaks of 10 to 15 % wrong labels; the share measured here is on the data page. "
         "“Sometimes” is read as: with one of the two unregularized networks.",
         rule="any",
         parts=[
@@ -170,7 +170,7 @@ CLAIMS = (
         claim="Within the stable range, a larger learning rate generalizes better.",
         section="Section 4.1: Learning Rate",
         experiment="The benchmark on clean labels with the shared learning rate and with a larger one, equally many "
-        "epochs. `small_lr` is not counted: it may not finish learning in its epochs, and the difference would tell "
+        "epochs. `small_lr` is not counted: it may not finish learning in its epochs, and the difference would show "
         "how far it had come, not how well it generalizes.",
         parts=[beats("large_lr")],
     ),
@@ -196,9 +196,10 @@ CLAIMS = (
         section="Section 4.1: Learning Rate, maximum test accuracy",
         experiment="The benchmark on clean labels. Early stopping keeps the weights of the epoch with the largest "
         "validation accuracy. By how much that accuracy exceeds these weights’ test accuracy is compared with the "
-        "same excess for the last epoch, which nothing has chosen: what the validation images are easier or harder "
-        "than the test images cancels. Measured with the validation images of `splits.val` in `params.yaml`; the "
-        "notebook has 100, and fewer flatter more. The notebook’s maximum is over all epochs; early stopping sees the "
+        "same excess for the last epoch, which was not selected: any difference in difficulty between the validation "
+        "and test images cancels. Measured with the validation images of `splits.val` in `params.yaml`; the "
+        "notebook has 100, and fewer images flatter more. The notebook’s maximum is over all epochs; early stopping "
+        "sees the "
         "epochs up to its stop only.",
         parts=[
             Points(

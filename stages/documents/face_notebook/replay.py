@@ -2,9 +2,9 @@
 
 It has a loop of its own. `training.loop` serves the fair benchmark: it stacks replicas, which moves the last bits of a
 result, and it draws each number from a stream of its own. Here accuracies must be those of the notebook in every epoch,
-so each operation is the notebook's, on operands of the same shape. What is saved is what changes no bit: images are
-decoded once, and experiments run side by side, each with a generator in the state in which the notebook's global one
-was; the notebook seeds that anew before it builds a model.
+so each operation is the notebook's, on operands of the same shape. Work is saved only where that changes no bit:
+images are decoded once, and experiments run side by side, each with a generator in the state in which the notebook's
+global one was; the notebook seeds that anew before it builds a model.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ EXPERIMENTS = {
 """Those of the notebook, then those of Tutorial 1. Penalties are on all parameters."""
 
 PRINTED_MAX_VAL = {"unregularized": "51.0", "lr_0.0005": "36.0", "lr_0.001": "42.0", "lr_0.005": "49.0"}
-"""Largest validation accuracies in per cent that the notebook prints."""
+"""Largest validation accuracies in percent that the notebook prints."""
 PRINTED_NORM = "7.3810"
 PRINTED_L1, PRINTED_L2 = "48.445133209228516", "7.328375816345215"
 """Norms of a linear layer from 20 to 20 units, drawn after the seed: sum of magnitudes, sum of squares."""
@@ -117,10 +117,10 @@ class NotebookExamples:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What came of an experiment."""
+    """The outcome of an experiment."""
 
     curves: pd.DataFrame
-    """`epoch` from 1; `train_acc`, `val_acc` in per cent, `param_norm`; `train_loss`, `val_loss`, which the notebook
+    """`epoch` from 1; `train_acc`, `val_acc` in percent, `param_norm`; `train_loss`, `val_loss`, which the notebook
     computes and drops."""
     layers: pd.DataFrame
     """`layer`, and the Frobenius norm of its weight or bias `before` and `after` training."""
@@ -170,7 +170,7 @@ def run(
         images = splits[experiment.train][0].images
         return experiment.epochs * len(images) * parameter_count(experiment.network, images.shape[1:], classes)
 
-    # One of Tutorial 1 is the very same as one of Tutorial 2. The longest start first, so that none lags behind.
+    # One of Tutorial 1 is identical to one of Tutorial 2. The longest start first, so that none lags behind.
     different = sorted(set(experiments.values()), key=work, reverse=True)
     replayed = dict(zip(different, in_threads(replay, different), strict=True))
     named = {name: replayed[experiment] for name, experiment in experiments.items()}
@@ -236,7 +236,7 @@ def train(
             optimizer.step()
         measured = []
         for number, (images, labels) in enumerate(batches()):
-            # The next step begins with these outputs, where it would compute the very same.
+            # The next step begins with these outputs where it would compute identical ones.
             with torch.set_grad_enabled(experiment.steps_as_it_measures and number == 0):
                 measured.append((forward(architecture, layers, images), labels))
         first = measured[0][0] if experiment.steps_as_it_measures else None
@@ -299,7 +299,7 @@ def draw_flips(forms: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def measure(batches: list[tuple[Tensor, Tensor]]) -> tuple[float, float]:
-    """Accuracy in per cent and mean loss of outputs, batch by batch."""
+    """Accuracy in percent and mean loss of outputs, batch by batch."""
     images = sum(len(labels) for _, labels in batches)
     correct = sum(int(outputs.argmax(dim=1).eq(labels).sum()) for outputs, labels in batches)
     loss = sum(F.nll_loss(outputs, labels, reduction="sum").item() for outputs, labels in batches)
@@ -313,7 +313,7 @@ def _tensors(examples: NotebookExamples) -> tuple[Tensor, Tensor]:
 
 
 def _figures(name: str, one: Replayed) -> Iterator[dict[str, Any]]:
-    """What an experiment came to, accuracies as shares; no `first_epoch_fitted` without 100 % train accuracy."""
+    """The outcome of an experiment, accuracies as shares; no `first_epoch_fitted` without 100 % train accuracy."""
     curves = one.curves
     fitted = curves["epoch"][curves["train_acc"] == 100]
     figures = {

@@ -220,8 +220,9 @@ def experiments(
     return Table(
         "replay-experiments",
         "Every experiment. Images: trained on / validated on, and the split. Epochs: trained for, and of how many if "
-        "it was stopped. Rate: learning rate, momentum. Accuracies in per cent: the largest over all epochs, and that "
-        "of the last one. Fitted: the first epoch after which every training image is classified as its label says.",
+        "it was stopped. Rate: learning rate, momentum. Accuracies in percent: the largest over all epochs, and that "
+        "of the last one. Fitted: the first epoch after which every training image is classified according to its "
+        "label.",
         ["Experiment", "Network", "Images", "Epochs", "Rate", "Largest", "Last", "Last", "Fitted", "Norm"],
         rows,
         pd.DataFrame(data),

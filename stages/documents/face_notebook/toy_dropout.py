@@ -126,7 +126,7 @@ def run(settings: ToyDropoutSettings, context: ExperimentContext) -> ExperimentO
             "10 generated points",
             published=True,
             description="Ten points of the line y = 2x with noise of standard deviation 2, drawn anew for each seed; "
-            f"seed {NOTEBOOK_SEED} draws those of the notebook. The {TEST_POINTS} test points are of the line itself.",
+            f"seed {NOTEBOOK_SEED} draws those of the notebook. The {TEST_POINTS} test points lie on the line itself.",
         ),
         settings.model_dump() | {"notebook_seed": NOTEBOOK_SEED},
         final.melt(["case", "seed"], var_name="metric").sort_values(["case", "seed", "metric"], ignore_index=True),
@@ -189,7 +189,7 @@ def rows(case: str, seeds: Sequence[int], step: int, **values: Tensor) -> Iterat
 def printed(curves: pd.DataFrame, steps: int) -> list[Printed]:
     """What can be read off the notebook's plots, beside ours; the notebook prints none of it.
 
-    Only what lies before any training can be compared, whatever comes out.
+    Only values from before any training can be compared, whatever the result.
     """
     own = curves[curves["seed"] == NOTEBOOK_SEED].set_index(["case", "step"])
     after = {

@@ -14,13 +14,13 @@ def loss(strength: int, way: str = "") -> Measure:
 
 
 def fall(way: str = "", text: str = "") -> Percent:
-    """The test loss is said to fall up to strength 1."""
+    """The claim that the test loss falls up to strength 1."""
     measured = "test loss at strength 1 relative to that at 0"
     return Percent(f"fall{text}", f"{measured}{text}", loss(1, way), loss(0, way), "less", SWEEP_FIGURE)
 
 
 def flat(strength: int, way: str = "", text: str = "") -> Percent:
-    """The test loss is said to stay what it is at strength 1."""
+    """The claim that the test loss stays what it is at strength 1."""
     measured = f"test loss at strength {strength} relative to that at 1{text}"
     own, reference = loss(strength, way), loss(1, way)
     return Percent(f"flat at {strength}{text}", measured, own, reference, "negligible", SWEEP_FIGURE)

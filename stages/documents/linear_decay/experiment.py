@@ -1,4 +1,4 @@
-"""Weight decay with more inputs than rows: a book's chapter and what its readers asked of it.
+"""Weight decay with more inputs than rows: a book's chapter and its readers' questions.
 
 Linear regression on generated data, trained for all seeds and strengths at once: x (S, n, 200), y (S, n), weights
 (S, 200, C), biases (S, C), for S seeds and C strengths, in double precision. Losses are mean squared errors throughout,
@@ -35,7 +35,7 @@ BATCH_SIZE, LR, EPOCHS = 5, 0.003, 100
 TABLE = range(11)
 """The strengths of the reader's table."""
 STRENGTHS = np.arange(21.0)
-"""Those trained here: another reader finds 16 the best."""
+"""Those trained here: another reader finds 16 to be best."""
 READER = pd.DataFrame(
     {
         "lambda": TABLE,
@@ -234,8 +234,8 @@ def squared_norm(strengths: Array | float) -> Penalty:
 def sweep_strengths(seeds: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every way of training with every strength, and which strength a validation set picks.
 
-    The validation set are 20 rows more. Returns `way, lambda, seed, train_loss, validation_loss, test_loss, norm` and
-    `way, pick, seed, lambda, test_loss`, where `pick` is `validated` or `best` by the test set.
+    The validation set is 20 additional rows. Returns `way, lambda, seed, train_loss, validation_loss, test_loss, norm`
+    and `way, pick, seed, lambda, test_loss`, where `pick` is `validated` or `best` by the test set.
     """
     train, test = draw(seeds, "train", TRAIN_ROWS), draw(seeds, "test", TEST_ROWS)
     validation = draw(seeds, "validation", TRAIN_ROWS)

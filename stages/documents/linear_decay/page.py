@@ -138,8 +138,8 @@ def beside_reader(sweep: pd.DataFrame, reader: pd.DataFrame) -> Table:
     return Table(
         "linear_decay-reader",
         "Mean squared errors that the reader prints, and ours when trained in the way that comes nearest to its test "
-        "losses: mean over seeds, in brackets the least and the largest seed. The data are other draws; what can be "
-        "asked is whether the reader’s number lies among our seeds.",
+        "losses: mean over seeds, in brackets the least and the largest seed. The data are other draws; the "
+        "question is whether the reader’s number lies among our seeds.",
         ["Strength", *["Reader", "Here", "Among ours"] * 2],
         rows,
         pd.DataFrame(data),
@@ -316,7 +316,7 @@ def chosen(choice: pd.DataFrame) -> Figure:
     return Figure(
         "linear_decay-choice",
         "The strength that 20 validation rows pick",
-        "Number of seeds for which a strength from 0 to 20 has the least loss on 20 rows besides the training rows.",
+        "Number of seeds for which a strength from 0 to 20 has the lowest loss on 20 additional rows.",
         chart,
         chart,
         data,

@@ -7,7 +7,7 @@ from stages.documents.claim import Claim, Same
 CLAIMS = (
     Claim(
         id="decay-is-l2-under-sgd",
-        claim="Under SGD, the optimizer’s `weight_decay` is half its strength times the squared norm in the loss.",
+        claim="Under SGD, the optimizer’s `weight_decay` equals half its strength times the squared norm in the loss.",
         section="L2-regularized logistic regression, by `weight_decay` and by hand",
         experiment="Logistic regression trained both ways; weights and bias are compared after every epoch.",
         parts=[

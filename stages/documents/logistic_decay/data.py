@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FILE = "toydata.txt"
 LICENCE = "not stated"
 SHA256 = "47a36b4a414b3cfc25be5d1eeb9c92c89c4aebed0f08bedfa704eae13b647b4d"
-"""The hash of the file as published: another table would come out with other numbers under the lecture's name."""
+"""The hash of the file as published: another table would give other numbers under the lecture's name."""
 ROWS = 100
 CLOUDS = (((-1.7, -1.6), 1.4), ((2.0, 2.2), 1.05))
 """Mean and standard deviation of each class of the generated points: near those of the published ones."""

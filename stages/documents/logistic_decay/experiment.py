@@ -59,7 +59,7 @@ PRINTED_TRAIN_ACCURACY = "0.973"
 """After each epoch."""
 PRINTED_PARAMETERS = {"first weight": "1.7546", "second weight": "1.5997", "bias": "-0.0401"}
 PRINTED_TEST_ACCURACY = "96.00"
-"""In per cent."""
+"""In percent."""
 
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "none": {},

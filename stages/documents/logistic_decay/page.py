@@ -47,7 +47,7 @@ def page(folder: Path) -> DocumentPage:
             PARAMETERS,
             "logistic_decay-parameters",
             "Weights and bias under SGD",
-            "The dashes of weight_decay lie on the line of the penalty: the two ways are one.",
+            "The dashes of weight_decay lie on the line of the penalty: the two ways are equivalent.",
             "Value",
         ),
         "cost": by_epoch(
@@ -105,7 +105,7 @@ def by_epoch(
 
 
 def models(points: pd.DataFrame, boundaries: pd.DataFrame) -> Figure:
-    """The points, and where models of several strengths are undecided or fairly sure."""
+    """The points, and where models of several strengths are undecided or fairly confident."""
     panels = {strength: f"λ = {strength:g}" for strength in boundaries["strength"].unique()}
     lines = boundaries.assign(
         panel=boundaries["strength"].map(panels),
@@ -187,7 +187,7 @@ def strength(case: str) -> float:
 
 
 def shuffles(outcomes: pd.DataFrame, parameters: dict[str, Any]) -> Table:
-    """Each strength: means over shuffles, and the difference in test accuracy to no decay."""
+    """Each strength: means over shuffles, and the difference in test accuracy from no decay."""
     rows, data = [], []
     for case in outcomes["case"].unique():
         gain = paired_interval(of(outcomes, case, "test_accuracy"), of(outcomes, FREE, "test_accuracy"), CONFIDENCE)
@@ -210,7 +210,7 @@ def shuffles(outcomes: pd.DataFrame, parameters: dict[str, Any]) -> Table:
         data.append({"strength": strength(case), **means, "gain": gain.mean, "low": gain.low, "high": gain.high})
     return Table(
         "logistic_decay-shuffles",
-        f"Means over {parameters['shuffles']} shuffles of the points; accuracies in per cent, cost in nats. "
+        f"Means over {parameters['shuffles']} shuffles of the points; accuracies in percent, cost in nats. "
         "Difference: test accuracy minus that without decay, shuffle by shuffle, in points, with its "
         f"{percent(CONFIDENCE)} interval. "
         "Norm: square root of the sum of squares of weights and bias.",
@@ -221,7 +221,7 @@ def shuffles(outcomes: pd.DataFrame, parameters: dict[str, Any]) -> Table:
 
 
 def facts(outcomes: pd.DataFrame, epochs: pd.DataFrame, parameters: dict[str, Any]) -> dict[str, Any]:
-    """What the prose says in numbers."""
+    """The numbers in the prose."""
     decayed = f"lambda_{parameters['decay']:g}"
     gain = paired_interval(of(outcomes, decayed, "test_accuracy"), of(outcomes, FREE, "test_accuracy"), CONFIDENCE)
     last = epochs.groupby("way").last()

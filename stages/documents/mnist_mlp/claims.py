@@ -11,7 +11,7 @@ ADAM: tuple[tuple[str, str, str, Literal["same", "differs"]], ...] = (
     ("Adam", "penalty in the loss against Adam’s `weight_decay`", "adam_decay_is_l2", "same"),
     ("AdamW", "Adam’s `weight_decay` against AdamW’s", "adamw_differs", "differs"),
 )
-"""What two documents’ experiments hold against each other."""
+"""What two documents’ experiments compare."""
 ADAM_EXPERIMENTS = (
     ("mnist_mlp", "network", "documents/mnist_mlp.html#mnist_mlp-norm"),
     ("logistic_decay", "logistic regression", "documents/logistic_decay.html#logistic_decay-adam"),
@@ -32,10 +32,10 @@ def gain(method: str, outputs: str) -> Measure:
 CLAIMS = (
     Claim(
         id="adam-decay-is-not-decoupled",
-        claim="Adam’s `weight_decay` is an L2 penalty in the gradient; the decoupled decay of AdamW is another thing.",
+        claim="Adam’s `weight_decay` is an L2 penalty in the gradient; the decoupled decay of AdamW is different.",
         section="When should I use what?",
         experiment="The document prefers Adam’s decay for being decoupled. The penalty in the loss, Adam’s "
-        "`weight_decay` and AdamW’s, of one strength and from the same weights, are held against each other.",
+        "`weight_decay` and AdamW’s, at one strength and from the same weights, are compared.",
         parts=[
             Same(
                 f"{name}, {model}",
@@ -54,7 +54,7 @@ CLAIMS = (
         claim="The gains of dropout and batch normalization on MNIST come from the ReLU after the last layer.",
         section="Dropout; BatchNorm",
         experiment="The document’s networks with that ReLU and without it, all else the same. With it, a class whose "
-        "output is zero for every image is never learnt. A method’s gain over no regularization comes from that ReLU "
+        "output is zero for every image is never learned. A method’s gain over no regularization comes from that ReLU "
         "if there is one with it, and more than half of it is gone without. `batch_norm` has the document’s learning "
         "rate, 0.1 against the 0.01 of `none`, with the ReLU and without.",
         parts=[

@@ -88,7 +88,7 @@ PRINTED = {
     "dropout": ("97.42", "1.1635"),
     "batch_norm": ("97.09", "0.0028"),
 }
-"""Validation accuracy in per cent and training loss of step 400, in the document."""
+"""Validation accuracy in percent and training loss of step 400, in the document."""
 PROTOCOL = {
     "lr": LR,
     "batch_norm_lr": BATCH_NORM_LR,
@@ -120,9 +120,9 @@ def build(method: MnistMethod, relu: bool, seeds: Sequence[int], inputs: int, de
     """A stack of the document's networks inputs-128-64-10, with dropout and normalization as the method has them,
     weights drawn.
 
-    They treat the outputs as the hidden layer before: normalization, dropout, ReLU. Without `relu` they lack the ReLU
-    on the outputs, and nothing else. The document drops after a ReLU, these networks just before it, which makes no
-    difference.
+    They treat the outputs like the preceding hidden layer: normalization, dropout, ReLU. Without `relu` they lack the
+    ReLU on the outputs, and nothing else. The document drops after a ReLU, these networks just before it, which makes
+    no difference.
     """
     replicas = len(seeds)
     layers: dict[str, nn.Module] = {}
@@ -160,7 +160,7 @@ def compare(
     published = settings.data == "mnist"
     to_train, to_validate, to_test = (f"{len(parts[name][1]):,}" for name in ("train", "validation", "test"))
     title = "MNIST" if published else f"{to_train} handwritten digits"
-    sizes = f"{to_train} images to train, {to_validate} to validate, {to_test} to test"
+    sizes = f"{to_train} images for training, {to_validate} for validation, {to_test} for testing"
     outcomes = _outcomes(trained)
     curves = pd.concat(
         pd.DataFrame({"case": stack.case, "seed": seed, "step": range(settings.epochs), "loss": losses.numpy()})
@@ -383,8 +383,8 @@ def _scales(trained: Mapping[MnistStack, Mapping[str, Tensor]]) -> pd.DataFrame:
 
 
 def _key(settings: MnistMlpSettings, parts: Mapping[str, MnistExamples], device: torch.device) -> str:
-    """Names all that decides what comes of a stack: code, epochs, data, device, version of torch; its seeds are in the
-    name of its file."""
+    """A name for everything that determines the outcome of a stack: code, epochs, data, device, version of torch; its
+    seeds are in the name of its file."""
     shared = ("stages/networks", "stages/streams.py", "stages/rng.py", "stages/training")
     code = files.sha256(Path(__file__), *map(Path, shared))
     arrays = [array for part in parts.values() for array in part]

@@ -120,8 +120,9 @@ def dead(cases: Cases) -> Figure:
     return Figure(
         "mnist_mlp-dead",
         "Dead classes and accuracy",
-        "One circle for each network. A class is dead if its output is the only largest one for none of the "
-        "training images. The dashed line is what is left if all images of dead classes are lost and all others "
+        "One circle for each network. A class is dead if its output is the single largest for none of the "
+        "training images. The dashed line is the accuracy if all images of dead classes are misclassified and all "
+        "others "
         "recognized.",
         chart,
         chart,
@@ -142,7 +143,7 @@ def dead_chart(panels: tuple[str, ...]) -> Spec:
 
 
 def losses(curves: pd.DataFrame) -> Figure:
-    """What each method's training loss came to, step by step."""
+    """Each method's training loss, step by step."""
     steps = np.unique(np.linspace(0, curves["step"].max(), POINTS).round().astype(int))
     kept = curves[curves["step"].isin(steps)]
     means = kept.groupby(["case", "step"])["loss"].mean().clip(lower=LEAST_LOSS)
@@ -170,7 +171,7 @@ def losses(curves: pd.DataFrame) -> Figure:
 
 
 def histogram(scales: pd.DataFrame) -> Figure:
-    """How the learnt scales of batch normalization are spread, layer by layer."""
+    """How the learned scales of batch normalization are spread, layer by layer."""
     own = scales[scales["case"] == "batch_norm/relu"]
     edges = BIN * np.arange(np.floor(own["scale"].min() / BIN), np.floor(own["scale"].max() / BIN) + 2)
     data = pd.concat(
@@ -182,7 +183,8 @@ def histogram(scales: pd.DataFrame) -> Figure:
     return Figure(
         "mnist_mlp-scales",
         "Scales of batch normalization",
-        "How many units of a layer have learnt which scale (gamma), over all seeds, at rate 0.1 and with the ReLU on "
+        "Distribution of the learned scales (gamma) over the units of a layer, over all seeds, at rate 0.1 and with "
+        "the ReLU on "
         "the outputs. All scales start at 1.",
         chart,
         chart,
@@ -249,7 +251,7 @@ def results(cases: Cases) -> Table:
 
 
 def facts(cases: Cases, record: dict[str, Any]) -> dict[str, Any]:
-    """What the prose says in numbers."""
+    """The numbers in the prose."""
 
     def accuracy(case: str) -> np.ndarray:
         return 100 * cases[case]["val_accuracy"].to_numpy()

@@ -179,7 +179,7 @@ def test_outcome(parts, tmp_path):
     assert table.notna().all(axis=None)
     assert table.filter(like="accuracy").stack().between(0, 1).all()
     assert table["dead_classes"].between(0, CLASSES).all()
-    assert outcome.data.description.startswith("Noise: 60 images to train, 30 to validate, 30 to test")
+    assert outcome.data.description.startswith("Noise: 60 images for training, 30 for validation, 30 for testing")
     assert (outcome.data.title, outcome.data.published) == ("60 handwritten digits", False)
     assert len(outcome.tables["curves"]) == len(table) * SETTINGS.epochs
     units = outcome.tables["scales"].groupby(["case", "seed"]).size().groupby("case").first()

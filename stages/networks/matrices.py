@@ -1,0 +1,103 @@
+"""Weights of a stack as matrices (R, outputs, inputs), a convolution's kernels as (outputs, inputs * height * width).
+
+Roots and decompositions of torch round by the processor, and products of MKL by where a matrix begins. So roots are
+drawn in float64 and rounded to float32, singular values come from products, in a fixed number of them, and matrices are
+filled up with zeros, which change no singular value, until each begins at a multiple of 16 bytes.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stages.networks.layers import ALIGNED
+
+STEPS = 24
+"""Of Newton and Schulz. Singular values below some 1e-4 of the root of all their squares count less."""
+
+
+def aligned(weight: Tensor) -> Tensor:
+    """The matrices of a weight (R, outputs, ...), filled up with zeros."""
+    matrices = weight.flatten(2)
+    rows, columns = matrices.shape[1:]
+    return F.pad(matrices, (0, -columns % ALIGNED, 0, -rows % ALIGNED))
+
+
+def norms(weight: Tensor) -> Tensor:
+    """The norm of each unit's weights, those that lead to one output: (R, outputs).
+
+    Its gradient at zero is zero.
+    """
+    return root(weight.double().square().flatten(2).sum(-1))
+
+
+def root(squares: Tensor) -> Tensor:
+    """Square roots of float64, right to the precision of float32, with the gradient zero at zero."""
+    positive = squares > 0
+    return squares.where(positive, 1.0).sqrt().float().double().where(positive, 0.0)
+
+
+def normalized(vectors: Tensor) -> Tensor:
+    """Vectors (R, n) in float64, each over its length; zeros stay zeros."""
+    lengths = root(vectors.square().sum(-1, keepdim=True))
+    return vectors / lengths.where(lengths > 0, 1.0)
+
+
+@torch.no_grad()
+def singular_vectors(weight: Tensor, start: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
+    """Vectors u (R, outputs) and v (R, inputs) of the largest singular value, in float64.
+
+    Power iterations lead there from u = start (R, outputs); v is the best one for that u, so that u'Wv = |W'u|.
+    """
+    outputs, inputs = weight.flatten(2).shape[1:]
+    matrices = aligned(weight).double()
+    u = F.pad(normalized(start.double()), (0, -outputs % ALIGNED))
+    for _ in range(iterations):
+        u = normalized(times(matrices, times(matrices.mT, u)))
+    v = normalized(times(matrices.mT, u))
+    return u[:, :outputs], v[:, :inputs]
+
+
+def times(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """Aligned matrices (R, m, n) times vectors (R, n): (R, m).
+
+    Beside columns of zeros: torch multiplies one matrix by one vector otherwise than several by several.
+    """
+    return (matrices @ F.pad(vectors[..., None], (0, ALIGNED - 1)))[..., 0]
+
+
+def singular_value(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """u'Wv (R,) in float64, whose gradient is u v'."""
+    return (weight.flatten(2).double() * u[:, :, None] * v[:, None]).flatten(1).sum(1)
+
+
+@torch.no_grad()
+def polar(weight: Tensor) -> Tensor:
+    """U V' of the singular value decomposition U S V', shaped as the weight, in float64.
+
+    By the inverse root of W W' (of W'W where that is smaller) in `STEPS` steps of Newton and Schulz, each of which
+    lengthens a small singular value by half: Higham, "Functions of Matrices", 2008, section 6.7.
+    """
+    outputs, inputs = weight.flatten(2).shape[1:]
+    matrices = aligned(weight).double()
+    wide = matrices if outputs <= inputs else matrices.mT
+    length = root(wide.square().flatten(1).sum(1))[:, None, None]
+    wide = wide / length.where(length > 0, 1.0)
+    y, eye = wide @ wide.mT, torch.eye(wide.shape[1], dtype=wide.dtype, device=wide.device)
+    z = eye.expand_as(y).contiguous()
+    for _ in range(STEPS):
+        step = 1.5 * eye - 0.5 * (z @ y)
+        y, z = y @ step, step @ z
+    result = z @ wide
+    result = result if outputs <= inputs else result.mT
+    return result[:, :outputs, :inputs].reshape(weight.shape)
+
+
+def gram(weight: Tensor) -> Tensor:
+    """W W', or W'W where that is smaller: (R, n, n)."""
+    outputs, inputs = weight.flatten(2).shape[1:]
+    matrices = aligned(weight)
+    n = min(outputs, inputs)
+    products = matrices @ matrices.mT if outputs <= inputs else matrices.mT @ matrices
+    return products[:, :n, :n]
