@@ -104,7 +104,7 @@ def test_page_links_only_to_what_is_there(result: dict[str, Any]) -> None:
     assert "takes 12 seconds from the start of the process" in html
     assert "with data loaders and 2 worker processes it would take 60 times as long" in html
     assert "lie between 1.10 and 1.10" in html
-    assert "processor time; against the notebook time that passes" in html
+    assert "processor time; against the notebook wall-clock time" in html
     assert "80 GFLOP/s" in html
     links = set(re.findall(r'(?:href|src)="([^"#:]+)"', html))
     assert {link for link in links if not link.startswith("../")} == {*pages, "benchmark.json"} - {"index.html"}
