@@ -88,5 +88,5 @@ def address(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Text escaped so that Markdown does not read it as markup."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!&])", r"\\\1", text)
+    """Text escaped so that Markdown does not read it as markup, but for the `names` of variants and parameters."""
+    return re.sub(r"(`[\w.-]+`)|([\\`*_{}\[\]<>#|!&])", lambda found: found[1] or "\\" + found[2], text)

@@ -90,7 +90,7 @@ def write_results(
         for seed in params.splits.drawn(each.seeds)
     ]
     pd.DataFrame(classical).to_parquet(evaluation / "classical.parquet", index=False)
-    components = {"split": 6e-4, "initial weights": 2e-4, "search": 1e-4, "test images": 3e-4, "design effect": 1.7}
+    components = {"split": 6e-4, "initial weights": 2e-4, "search": 1e-4, "test images": 3e-4, "design_effect": 1.7}
     variance = [
         {"task": task, "variant": variant, "track": TUNED, "component": component, "value": value}
         for task in params.tasks
@@ -156,6 +156,7 @@ def write_images(root: Path, params: Params, rng: np.random.Generator) -> tuple[
             }
             for name, task in tasks.items()
         },
+        "test_origin": "30 images drawn once, whose writers are in training, too",
         "duplicates": {"removed_from_pool": 1, "within_pool": 2, "within_test": 0},
         "unreadable": [{"file": HOSTILE, "reason": "truncated"}],
         "splits": params.splits.model_dump(),
