@@ -327,7 +327,7 @@ def test_each_trial_needs_both_scores() -> None:
 
 @pytest.mark.parametrize("seeds", [20, 30])
 def test_components_of_variance_are_recovered(seeds: int) -> None:
-    """On average, before any is cut off at 0; 30 seeds are not a multiple of the 4 searches."""
+    """On average, where hardly any is cut off at 0; 30 seeds are not a multiple of the 4 searches."""
     rng, repeats, truth = np.random.default_rng(8), 3, (4.0, 2.0, 1.0)
     searches = np.arange(seeds) % 4
     found = []
