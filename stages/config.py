@@ -185,6 +185,11 @@ class Evaluation(Section):
     calibration_bins: Count
     near_zero: Positive
     fgsm_epsilon: Positive
+    pgd_epsilon: Positive
+    pgd_steps: Count
+    noise_sigma: Positive
+    blur_sigma: Positive
+    contrast_factor: Annotated[float, Field(gt=0, lt=1)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
     unfinished_percent: Positive
 
