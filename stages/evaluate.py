@@ -24,7 +24,7 @@ from stages.config import Evaluation, Params
 from stages.datasets.test_set import HeldOut, read_test
 from stages.errors import stage
 from stages.evaluation import classical, corruptions
-from stages.evaluation.attacks import fast_gradient_sign, projected_gradient
+from stages.evaluation.attacks import direction, fast_gradient_sign, projected_gradient
 from stages.metrics import METRICS, Observed, Value
 from stages.networks.network import Network
 from stages.statistics import best_temperature, confusion_matrix
@@ -234,9 +234,12 @@ def restore(stack: Sequence[Saved], material: Material) -> Network:
 
 def predict(network: Network, images: Tensor) -> Array:
     """Log-probabilities (R, N, classes) in float64 of images (N, C, H, W) that all networks see, or (R, N, C, H, W)."""
-    with torch.no_grad():
-        logits = [network(batch) for batch in batches(network, images)]
-        return torch.cat(logits, 1).double().log_softmax(-1).numpy()
+    return logits(network, images).double().log_softmax(-1).numpy()
+
+
+@torch.no_grad()
+def logits(network: Network, images: Tensor) -> Tensor:
+    return torch.cat([network(batch) for batch in batches(network, images)], 1)
 
 
 def batches(network: Network, images: Tensor) -> tuple[Tensor, ...]:
@@ -248,15 +251,15 @@ def batches(network: Network, images: Tensor) -> tuple[Tensor, ...]:
 def disturb(network: Network, trial: Trial, settings: Evaluation) -> dict[str, Array]:
     """The class (R, M) of each test image after attacks and corruptions, by their names."""
     labels = torch.from_numpy(trial.labels).long().expand(network.replicas, -1)
-    parts = list(zip(batches(network, trial.plain), labels.split(BATCH, 1), strict=True))
     # As a share of the range from black to white, which is 2 wide.
     fgsm, pgd = 2 * settings.fgsm_epsilon, 2 * settings.pgd_epsilon
-    attacked = {
-        "fgsm": [fast_gradient_sign(network, *part, fgsm) for part in parts],
-        "pgd": [projected_gradient(network, *part, pgd, settings.pgd_steps) for part in parts],
-    }
-    moved = {name: torch.cat(images, 1) for name, images in attacked.items()}
-    return {name: predict(network, images).argmax(-1) for name, images in (moved | dict(trial.corrupted)).items()}
+    attacked: dict[str, list[Tensor]] = {"fgsm": [], "pgd": []}
+    for images, classes in zip(batches(network, trial.plain), labels.split(BATCH, 1), strict=True):
+        first = direction(network, images, classes)
+        attacked["fgsm"].append(fast_gradient_sign(images, first, fgsm))
+        attacked["pgd"].append(projected_gradient(network, images, classes, first, pgd, settings.pgd_steps))
+    moved = {name: torch.cat(parts, 1) for name, parts in attacked.items()}
+    return {name: logits(network, each).numpy().argmax(-1) for name, each in (moved | dict(trial.corrupted)).items()}
 
 
 def values_of(network: Network, parameters: Iterable[Tensor]) -> Array:

@@ -8,30 +8,33 @@ from torch import Tensor
 from stages.networks.network import Network
 
 
-def fast_gradient_sign(network: Network, images: Tensor, labels: Tensor, size: float) -> Tensor:
-    """Each pixel moved by ``size`` in the direction in which the loss of the true class (R, N) grows.
+def fast_gradient_sign(images: Tensor, first: Tensor, size: float) -> Tensor:
+    """Each pixel moved by ``size`` in the direction in which the loss of the true class grows, but not out of [-1, 1].
 
-    It stays in [-1, 1], and where it is if it has no influence.
+    ``first`` is that direction at the images; a pixel without influence has none and stays where it is.
     Goodfellow, Shlens, Szegedy 2015, https://arxiv.org/abs/1412.6572.
     """
-    return (images + size * direction(network, images, labels)).clamp(-1, 1)
+    return (images + size * first).clamp(-1, 1)
 
 
-def projected_gradient(network: Network, images: Tensor, labels: Tensor, size: float, steps: int) -> Tensor:
+def projected_gradient(
+    network: Network, images: Tensor, labels: Tensor, first: Tensor, size: float, steps: int
+) -> Tensor:
     """The same in so many smaller steps, each in the direction of its own place, and no pixel further than ``size``.
 
     A step has 2.5 / steps of the size, as in Madry et al. 2018, https://arxiv.org/abs/1706.06083. The first begins at
-    the image itself and not at a random place near it, so that nothing differs between networks but the networks.
+    the images themselves and not at random places near them, so that nothing differs between networks but the networks.
     """
     low, high = (images - size).clamp(min=-1), (images + size).clamp(max=1)
     moved = images
-    for _ in range(steps):
-        moved = (moved + 2.5 / steps * size * direction(network, moved, labels)).clamp(low, high)
+    for number in range(steps):
+        along = first if number == 0 else direction(network, moved, labels)
+        moved = (moved + 2.5 / steps * size * along).clamp(low, high)
     return moved
 
 
 def direction(network: Network, images: Tensor, labels: Tensor) -> Tensor:
-    """The sign of the gradient of the true class's loss in each pixel: 1, 0 or -1."""
+    """The sign of the gradient of the loss of the true class (R, N) in each pixel: 1, 0 or -1."""
     images = images.detach().requires_grad_()
     logits = network(images)
     true = labels[..., None]
