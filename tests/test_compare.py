@@ -18,7 +18,7 @@ from tests import small
 
 CLAIMS = config.load().claims
 FIRST, SEEDS = 100, 6
-AGAINST = dict.fromkeys(("none", "other", "third"), "none")
+AGAINST = dict.fromkeys(("none", "other", "third", *(f"v{i}" for i in range(40))), "none")
 
 
 def runs(repeats: int = 1) -> pd.DataFrame:
