@@ -239,6 +239,7 @@ def predict(network: Network, images: Tensor) -> Array:
 
 @torch.no_grad()
 def logits(network: Network, images: Tensor) -> Tensor:
+    """The outputs (R, N, classes) for such images."""
     return torch.cat([network(batch) for batch in batches(network, images)], 1)
 
 
@@ -253,13 +254,14 @@ def disturb(network: Network, trial: Trial, settings: Evaluation) -> dict[str, A
     labels = torch.from_numpy(trial.labels).long().expand(network.replicas, -1)
     # As a share of the range from black to white, which is 2 wide.
     fgsm, pgd = 2 * settings.fgsm_epsilon, 2 * settings.pgd_epsilon
-    attacked: dict[str, list[Tensor]] = {"fgsm": [], "pgd": []}
-    for images, classes in zip(batches(network, trial.plain), labels.split(BATCH, 1), strict=True):
-        first = direction(network, images, classes)
-        attacked["fgsm"].append(fast_gradient_sign(images, first, fgsm))
-        attacked["pgd"].append(projected_gradient(network, images, classes, first, pgd, settings.pgd_steps))
-    moved = {name: torch.cat(parts, 1) for name, parts in attacked.items()}
-    return {name: logits(network, each).numpy().argmax(-1) for name, each in (moved | dict(trial.corrupted)).items()}
+    found = {name: [logits(network, images)] for name, images in trial.corrupted.items()}
+    found |= {"fgsm": [], "pgd": []}
+    for images, true in zip(batches(network, trial.plain), labels.split(BATCH, 1), strict=True):
+        first = direction(network, images, true)
+        found["fgsm"].append(logits(network, fast_gradient_sign(images, first, fgsm)))
+        moved = projected_gradient(network, images, true, first, pgd, settings.pgd_steps)
+        found["pgd"].append(logits(network, moved))
+    return {name: torch.cat(parts, 1).numpy().argmax(-1) for name, parts in found.items()}
 
 
 def values_of(network: Network, parameters: Iterable[Tensor]) -> Array:
