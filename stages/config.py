@@ -28,6 +28,9 @@ MADE = (Path("data/raw"), Path("reports"))
 """Folders that stages write."""
 BASELINE = "none"
 """The variant that every other is compared with."""
+DEFAULT, TUNED, TUNED_CLEAN = TRACKS = ("default", "tuned", "tuned_clean")
+"""How a variant's strengths and learning rate come about: as in ``params.yaml``; chosen in a search by the validation
+labels at hand; chosen by clean validation labels, where those at hand are noisy."""
 NAME = r"[A-Za-z0-9_-]+"
 """What a task or a variant may be called: its name becomes part of those of stages, files and links."""
 
