@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
@@ -34,6 +35,9 @@ labels at hand; chosen by clean validation labels, where those at hand are noisy
 NAME = r"[A-Za-z0-9_-]+"
 """What a task or a variant may be called: its name becomes part of those of stages, files and links."""
 
+OWN_KEYS = ("about", "training", "repeats")
+"""The keys of a variant that name no method."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -47,6 +51,21 @@ Address = Annotated[
     ),
 ]
 Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item")
+Listed = Annotated[tuple[Item, ...], Field(strict=False)]
+"""A list in YAML."""
+
+
+def _size(value: Any) -> int | str:
+    if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError("allowed: a whole number from 1 on, or all")
+
+
+Size = Annotated[int | str, PlainValidator(_size)]
+"""A number of training images; `all`: those that are not for validation."""
+Names = Annotated[Listed[str] | None, BeforeValidator(lambda value: None if value == "all" else value)]
+"""Variants; None for all, which is written `all`."""
 
 
 class Section(BaseModel):
@@ -74,11 +93,24 @@ class Task(Section):
 
     noise: TaskNoise | None = None
     """None: the true labels."""
-    train: Count
-    """Number of training images."""
+    train: Size
     title: Text
     """How pages name it, in the middle of a sentence."""
     about: str = ""
+    tune: str
+    """The task whose searches choose its settings: its own name, unless its labels leave nothing to choose by."""
+    seeds: Annotated[int, Field(ge=2)]
+    """Number of final seeds."""
+    variants: Names = None
+    """Those that are trained on it."""
+
+    def tracks(self, name: str) -> tuple[str, ...]:
+        """How variants are trained on the task of this name."""
+        by_clean_labels = self.noise is not None and self.tune == name
+        return TRACKS if by_clean_labels else (DEFAULT, TUNED)
+
+    def has(self, variant: str) -> bool:
+        return self.variants is None or variant in self.variants
 
     @property
     def heading(self) -> str:
@@ -87,9 +119,45 @@ class Task(Section):
 
 
 class Splits(Section):
+    """What is drawn for each final seed: ``first``, ``first`` + 1, ..."""
+
+    first: Annotated[int, Field(ge=0)]
     seeds: Annotated[int, Field(ge=2)]
     train: Count
     val: Count
+
+    def drawn(self, seeds: int) -> range:
+        """The first final seeds, so many."""
+        return range(self.first, self.first + seeds)
+
+
+class Tune(Section):
+    """The budget of every variant: in each of several independent searches so many trials."""
+
+    trials: Count
+    searches: Annotated[int, Field(ge=1)]
+    first: Annotated[int, Field(ge=0)]
+    """Search k draws split and initial weights from the seed ``first`` + k."""
+    lr: Annotated[tuple[Positive, Positive], Field(strict=False)]
+    """The range of the learning rate, as factors on the variant's own."""
+
+    @property
+    def seeds(self) -> range:
+        """The seed of each search."""
+        return range(self.first, self.first + self.searches)
+
+
+class Grid(Section):
+    """Tasks that differ in the number of training images and in their noise, for a few variants."""
+
+    train: Listed[Size]
+    rate: Listed[Share]
+    kind: Listed[Literal["uniform", "class_dependent", "instance_dependent"]]
+    variants: Names
+    seeds: Annotated[int, Field(ge=2)]
+    tune: bool
+    """Whether every cell has searches of its own; otherwise it takes what was chosen on a main task: the first one, or
+    with noise the first noisy one that is tuned."""
 
 
 def _network(name: str) -> str:
@@ -107,6 +175,9 @@ class Learning(Section):
     optimizer: Literal["sgd", "adam", "adamw"]
     lr: Positive
     momentum: Annotated[float, Field(ge=0, lt=1)]
+    images: Literal["train", "train_and_val", "part_of_train"]
+    """Which images it is trained on: those for training; those for validation, too, so that nothing is left to choose
+    by; or four fifths of those for training, the rest being its validation images."""
 
 
 class Training(Learning):
@@ -139,6 +210,8 @@ class File(Section):
     data: dict[str, Any]
     splits: Splits
     tasks: dict[str, dict[str, Any]]
+    grid: Grid
+    tune: Tune
     training: Training
     evaluation: Evaluation
     documents: dict[str, dict[str, Any] | None]
@@ -156,6 +229,20 @@ class Variant:
     training: Training
     """The shared settings with this variant's overrides."""
     regularizers: tuple[Regularizer, ...]
+    repeats: int = 1
+    """How many networks are trained for each split, with initial weights and draws of their own."""
+
+    def with_parameters(self, changes: Mapping[str, Any]) -> Variant:
+        """The variant with other values of some parameters, named as in ``training.lr`` and ``dropout.p``."""
+        own: dict[str, dict[str, Any]] = {}
+        for key, value in changes.items():
+            section, _, field = key.partition(".")
+            own.setdefault(section, {})[field] = value
+        return replace(
+            self,
+            training=self.training.model_copy(update=own.get("training", {})),
+            regularizers=tuple(method.model_copy(update=own.get(method.key, {})) for method in self.regularizers),
+        )
 
     def parameters(self) -> dict[str, dict[str, Any]]:
         """Everything that determines the outcome, by section, resolved: the training settings and each regularizer's
@@ -172,6 +259,9 @@ class Params:
     splits: Splits
     tasks: Mapping[str, Task]
     """By name; the first has the true labels."""
+    grid: Mapping[str, Task]
+    """More of them, which differ in size and noise, for a few variants."""
+    tune: Tune
     training: Training
     evaluation: Evaluation
     documents: Mapping[str, Mapping[str, Any] | None]
@@ -184,6 +274,14 @@ class Params:
     def source(self) -> Source:
         """The one in use."""
         return self.sources[self.data.source]
+
+    @property
+    def all_tasks(self) -> Mapping[str, Task]:
+        return {**self.tasks, **self.grid}
+
+    def search(self, seed: int) -> int:
+        """Which search chose the settings that a final seed is trained with."""
+        return (seed - self.splits.first) % self.tune.searches
 
     def variant(self, name: str) -> Variant:
         if name not in self.variants:
@@ -211,6 +309,23 @@ def load(path: Path = PARAMS) -> Params:
     if not file.tasks or next(iter(file.tasks.values())).get("noise"):
         problems.append("tasks: the first must have no noise, because its labels are taken to be the true ones")
     variants = {name: _variant(name, body, file, augmentation, problems) for name, body in file.variants.items()}
+    main = {name: task for name, task in tasks.items() if task}
+    grid = _cells(file, main)
+    for name, task in main.items():
+        if task.tune not in main or main[task.tune].tune != task.tune:
+            own = [other for other, each in main.items() if each.tune == other]
+            problems.append(f"tasks.{name}.tune: found {task.tune!r}; allowed: a task with searches: {', '.join(own)}")
+    for where, names in (
+        {f"tasks.{name}": task.variants for name, task in main.items()} | {"grid": file.grid.variants}
+    ).items():
+        if names is not None and (missing := [each for each in (BASELINE, *names) if each not in file.variants]):
+            problems.append(f"{where}.variants: there is no variant {missing[0]!r}; there are {', '.join(variants)}")
+        if names and BASELINE not in names:
+            problems.append(f"{where}.variants: {BASELINE!r} is missing; every other variant is compared with it")
+    if file.tune.lr[0] > file.tune.lr[1]:
+        problems.append(f"tune.lr: found {list(file.tune.lr)}; allowed: the lower factor first")
+    if set(file.tune.seeds) & set(file.splits.drawn(_most_seeds(file, main))):
+        problems.append("tune.first: the searches would share seeds with the final trainings; choose another, as 1000")
     made = [path.resolve() for path in MADE]
     for name, source in sources.items():
         if source is None or source.reads is None:
@@ -229,7 +344,9 @@ def load(path: Path = PARAMS) -> Params:
         data,
         {name: source for name, source in sources.items() if source},
         file.splits,
-        {name: task for name, task in tasks.items() if task},
+        main,
+        grid,
+        file.tune,
         file.training,
         file.evaluation,
         file.documents,
@@ -257,8 +374,33 @@ def _read(path: Path, reader: YAML) -> dict[str, Any]:
 
 def _task(name: str, body: dict[str, Any], file: File, problems: list[str]) -> Task | None:
     _named("tasks", name, problems)
-    defaults = {"train": file.splits.train, "title": f"{name.replace('_', ' ')} labels"}
+    defaults = {
+        "train": file.splits.train,
+        "title": f"{name.replace('_', ' ')} labels",
+        "tune": name,
+        "seeds": file.splits.seeds,
+    }
     return check(Task, defaults | body, ("tasks", name), problems)
+
+
+def _cells(file: File, tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """The tasks of the grid by name. Without noise there is only one kind of it."""
+    found: dict[str, Task] = {}
+    noisy = [name for name, task in tasks.items() if task.noise and task.tune == name]
+    for train, kind, rate in product(file.grid.train, file.grid.kind, file.grid.rate):
+        noise = TaskNoise(kind=kind, rate=rate) if rate else None
+        name = f"grid-{train}-{kind}-{rate:g}".replace(".", "_") if noise else f"grid-{train}"
+        images = "all images" if train == "all" else f"{train} images"
+        title = f"{images}, {100 * rate:g} % {kind.replace('_', ' ')} noise" if noise else f"{images}, true labels"
+        chosen_on = name if file.grid.tune else (noisy or list(tasks))[0] if noise else next(iter(tasks), name)
+        found[name] = Task(
+            noise=noise, train=train, title=title, tune=chosen_on, seeds=file.grid.seeds, variants=file.grid.variants
+        )
+    return found
+
+
+def _most_seeds(file: File, tasks: Mapping[str, Task]) -> int:
+    return max([file.splits.seeds, file.grid.seeds, *(task.seeds for task in tasks.values())])
 
 
 def _variant(
@@ -269,6 +411,9 @@ def _variant(
     about = body.get("about", "")
     if not isinstance(about, str):
         problems.append(f"{_key((*where, 'about'))}: found {about!r}; allowed: a sentence")
+    repeats = body.get("repeats", 1)
+    if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
+        problems.append(f"{_key((*where, 'repeats'))}: found {repeats!r}; allowed: a whole number from 1 on")
     shared, overrides = file.training.model_dump(), body.get("training", {})
     device = shared.pop("device")
     # Keys and values are reported where the user wrote them, under the variant.
@@ -276,10 +421,10 @@ def _variant(
     learning = check(Learning, resolved, (*where, "training"), problems)
     regularizers = []
     for key, values in body.items():
-        if key in ("about", "training"):
+        if key in OWN_KEYS:
             continue
         if key not in REGULARIZERS:
-            known = ", ".join(["about", "training", *REGULARIZERS])
+            known = ", ".join([*OWN_KEYS, *REGULARIZERS])
             problems.append(f"{_key((*where, key))}: unknown regularizer; allowed: {known}")
             continue
         if key == "augmentation" and isinstance(values, dict):
@@ -296,7 +441,7 @@ def _variant(
             fitting = ", ".join(other for other in NETWORKS if not method.obstacle(NETWORKS[other])) or "none"
             problems.append(f"{_key((*where, method.key))}: network {learning.network} {obstacle}; it fits: {fitting}")
     training = Training(**learning.model_dump(), device=device)
-    return Variant(name, about, training, tuple(r for r in regularizers if r is not None))
+    return Variant(name, about, training, tuple(r for r in regularizers if r is not None), repeats)
 
 
 def _named(section: str, name: str, problems: list[str]) -> None:
@@ -333,7 +478,7 @@ def _problem(model: type[BaseModel], where: tuple[str | int, ...], details: Any)
         field = _inner(model, details["loc"][:-1]).model_fields[str(details["loc"][-1])]
         if field.description:  # else the pattern itself says what is allowed
             return f"{_key(location)}: found {found!r}; allowed: {field.description}"
-    message = details["msg"].removeprefix("Value error, ")
+    message = details["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
     allowed = re.sub("^(Input|String) should", "must", message).replace("be a valid dictionary", "be a mapping")
     return f"{_key(location)}: found {found!r}; {allowed}"
 
