@@ -93,7 +93,7 @@ def of_variant(
     }
     digest = files.sha256(POOL, SPLITS)[:8]
     provenance = origin(lock, f"train@{variant.name}", "stages/train.py") | run["versions"]
-    for task, track in product(reversed(params.tasks), reversed(TRACKS)):
+    for task, track in product(reversed(list(params.tasks)), reversed(TRACKS)):
         rows = of(evaluation, variant=variant.name, task=task, track=track)
         if rows.empty:
             continue
@@ -200,7 +200,7 @@ def typical(written: Mapping[str, Any], chosen: Sequence[Mapping[str, Any]]) -> 
     """Parameters as written; those that were chosen have the median of the choices, of two in the middle the lower."""
     searched = {key for choice in chosen for key in choice}
     medians = {key: median_low(choice.get(key, written[key]) for choice in chosen) for key in searched}
-    return {key: str(value) for key, value in (written | medians).items()}
+    return {key: str(value) for key, value in {**written, **medians}.items()}
 
 
 def summary(compared: pd.DataFrame) -> dict[str, float]:
@@ -243,23 +243,25 @@ def verdicts(compared: pd.DataFrame) -> dict[str, str]:
     return {"verdict": found.iloc[0]} if len(found) else {}
 
 
-def by_epoch(history: pd.DataFrame) -> pd.DataFrame:
-    """A row for each epoch, columns (metric, seed, repeat). A replica that has stopped keeps its last finite values."""
-    table = history.drop(columns=["task", "track"]).set_index(["epoch", "seed", "repeat"]).astype(float)
-    return table.where(np.isfinite(table)).unstack(["seed", "repeat"]).ffill()
+def by_epoch(history: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """For each metric a row for each epoch, a column for each replica. One that has stopped keeps its last finite
+    value."""
+    metrics = [column for column in history.columns if column not in (*KEY, "epoch")]
+    tables = {m: history.pivot(index="epoch", columns=["seed", "repeat"], values=m).astype(float) for m in metrics}
+    return {metric: table.where(np.isfinite(table)).ffill() for metric, table in tables.items()}
 
 
-def mean_curves(curves: pd.DataFrame) -> dict[str, dict[int, float]]:
+def mean_curves(curves: Mapping[str, pd.DataFrame]) -> dict[str, dict[int, float]]:
     """Means over the replicas by metric and epoch."""
-    return {f"mean_curve/{metric}": dict(curves[metric].mean(axis=1)) for metric in curves.columns.unique(0)}
+    return {f"mean_curve/{metric}": dict(table.mean(axis=1)) for metric, table in curves.items()}
 
 
-def spread(curves: pd.DataFrame) -> pd.DataFrame:
+def spread(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """A row for each epoch, for each metric the mean and the standard deviation over the replicas."""
-    columns = {"epoch": curves.index}
-    for metric in curves.columns.unique(0):
-        columns |= {metric: curves[metric].mean(axis=1), f"{metric}_std": curves[metric].std(axis=1)}
-    return pd.DataFrame(columns)
+    columns: dict[str, pd.Series] = {}
+    for metric, table in curves.items():
+        columns |= {metric: table.mean(axis=1), f"{metric}_std": table.std(axis=1)}
+    return pd.DataFrame(columns).reset_index()
 
 
 def best(curve: pd.DataFrame) -> dict[str, float]:
