@@ -30,6 +30,9 @@ CARD = Path("data/card.json")
 REPORTS = Path("reports")
 TRACKED = Path("data/tracked.json")
 KEY = ["variant", "task", "track", "seed", "repeat"]
+HEADLINE = "test_accuracy"
+OF_HEADLINE = ("improvement", "improvement_low", "improvement_high", "rank", "rank_low", "rank_high")
+"""Columns of the comparisons that MLflow gets for this metric alone: every number costs it time."""
 
 
 @stage
@@ -153,11 +156,11 @@ SUMMARY = """\
 {n} seeds of `{variant}` on the task `{task}`, {origin}
 
 `mean/...` has the half width `mean_half_width/...` of its {percent} interval; so has `difference/...`, from the
-reference, paired by seed. `simultaneous_half_width/...` is that of the interval for all variants of this task and track
-at once, `improvement/...` the probability to be ahead of the reference on a seed, `n/...` the number of seeds where the
-metric is defined. Where an interval is not symmetric, the half width is half its length. The tag `verdict` is that on
-test accuracy. Among the artifacts, `history.csv` has mean and standard deviation over the networks at every measured
-epoch, and `seeds.csv` the metrics of every network.
+reference, paired by seed. `n/...` is the number of seeds where the metric is defined. Of test accuracy there are also
+`simultaneous_half_width/...` of the interval that holds for all variants of this task and track at once, the
+probability `improvement/...` to be ahead of the reference on a seed, and the `rank/...`; the tag `verdict` is its, too.
+Where an interval is not symmetric, the half width is half its length. Among the artifacts, `history.csv` has mean and
+standard deviation over the networks at every measured epoch, and `seeds.csv` the metrics of every network.
 
 - Files: `data/runs/{variant}/` with `history.parquet`, `weights.safetensors` and `run.json`
 - Page of the report: `reports/variants/{variant}.html`
@@ -212,43 +215,27 @@ def summary(compared: pd.DataFrame) -> dict[str, float]:
     result = {"replicas": counts["replicas"]}
     result |= {f"replicas_{kind}": counts[kind] for kind in ("diverged", "unfinished")}
     for row in compared.to_dict("records"):
-        values = {column: row[column] for column in COPIED} | {
-            f"{name}_half_width": (row[high] - row[low]) / 2 for name, (low, high) in INTERVALS.items()
-        }
-        result |= {f"{name}/{row['metric']}": value for name, value in values.items()}
+        metric, headline = row["metric"], row["metric"] == HEADLINE
+        for column in ("n", "mean", "difference", *(OF_HEADLINE if headline else ())):
+            result[f"{column}/{metric}"] = row[column]
+        result[f"mean_half_width/{metric}"] = (row["high"] - row["low"]) / 2
+        for interval in ("difference", *(("simultaneous",) if headline else ())):
+            result[f"{interval}_half_width/{metric}"] = (row[f"{interval}_high"] - row[f"{interval}_low"]) / 2
     return {name: float(value) for name, value in result.items() if pd.notna(value) and np.isfinite(value)}
-
-
-COPIED = [
-    "n",
-    "mean",
-    "difference",
-    "improvement",
-    "improvement_low",
-    "improvement_high",
-    "rank",
-    "rank_low",
-    "rank_high",
-]
-INTERVALS = {
-    "mean": ("low", "high"),
-    "difference": ("difference_low", "difference_high"),
-    "simultaneous": ("simultaneous_low", "simultaneous_high"),
-}
 
 
 def verdicts(compared: pd.DataFrame) -> dict[str, str]:
     """The verdict on the difference in test accuracy from the reference, as a tag; none for the reference itself."""
-    found = compared.loc[compared["metric"] == "test_accuracy", "verdict"].dropna()
+    found = compared.loc[compared["metric"] == HEADLINE, "verdict"].dropna()
     return {"verdict": found.iloc[0]} if len(found) else {}
 
 
 def by_epoch(history: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """For each metric a row for each epoch, a column for each replica. One that has stopped keeps its last finite
     value."""
-    metrics = [column for column in history.columns if column not in (*KEY, "epoch")]
-    tables = {m: history.pivot(index="epoch", columns=["seed", "repeat"], values=m).astype(float) for m in metrics}
-    return {metric: table.where(np.isfinite(table)).ffill() for metric, table in tables.items()}
+    table = history.drop(columns=["task", "track"]).pivot(index="epoch", columns=["seed", "repeat"]).astype(float)
+    filled = table.where(np.isfinite(table)).ffill()
+    return {str(metric): filled.loc[:, [metric]] for metric in filled.columns.unique(0)}
 
 
 def mean_curves(curves: Mapping[str, pd.DataFrame]) -> dict[str, dict[int, float]]:
