@@ -67,7 +67,13 @@ def best(trials: Sequence[Mapping[str, Any]], labels: str = "") -> int:
     def rank(place: int) -> tuple[bool, bool, float, float, int]:
         trial = trials[place]
         loss = trial[f"val_loss{labels}"]
-        return (trial["diverged"], trial["unfinished"], -trial[f"val_accuracy{labels}"], loss if math.isfinite(loss) else math.inf, place)
+        return (
+            trial["diverged"],
+            trial["unfinished"],
+            -trial[f"val_accuracy{labels}"],
+            loss if math.isfinite(loss) else math.inf,
+            place,
+        )
 
     return min(range(len(trials)), key=rank)
 
