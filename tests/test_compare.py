@@ -220,7 +220,9 @@ def test_tasks_of_the_grid_get_a_few_metrics() -> None:
 def test_variance_of_repeats_and_of_test_images() -> None:
     table = runs(repeats=3)
     correct = np.random.default_rng(0).random((len(table), 50)) < 0.7
-    found = compare.variance(table, correct, FIRST, 2, AGAINST).set_index(["variant", "task", "track", "component"])["value"]
+    found = compare.variance(table, correct, FIRST, 2, AGAINST).set_index(["variant", "task", "track", "component"])[
+        "value"
+    ]
     assert set(found["none", "clean", "tuned"].index) == {"search", "split", "weights", "images"}
     assert set(found["other", "clean", "default"].index) == {"images_of_difference"}
     own = table[(table["variant"] == "none") & (table["task"] == "clean") & (table["track"] == "tuned")]
