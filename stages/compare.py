@@ -3,7 +3,7 @@ variance between trainings comes from, into ``data/variance.parquet``."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -46,16 +46,23 @@ COUNTS = ["replicas", "diverged", "unfinished"]
 def main() -> None:
     params = config.load()
     runs, first, searches = pd.read_parquet(RUNS), params.splits.first, params.tune.searches
-    table = compare(runs, params.claims, params.evaluation.confidence, first, searches, params.grid)
+    against = {name: variant.against for name, variant in params.variants.items()}
+    table = compare(runs, params.claims, params.evaluation.confidence, first, searches, against, params.grid)
     files.write_parquet(COMPARISONS, table)
     with np.load(PREDICTIONS) as predictions:
         correct = predictions["predicted"] == predictions["labels"]
-    files.write_parquet(VARIANCE, variance(runs, correct, first, searches))
+    files.write_parquet(VARIANCE, variance(runs, correct, first, searches, against))
     print(f"{COMPARISONS}: {table['verdict'].notna().sum():,} differences from {BASELINE}")
 
 
 def compare(
-    runs: pd.DataFrame, claims: Claims, confidence: float, first: int, searches: int, grid: Collection[str] = ()
+    runs: pd.DataFrame,
+    claims: Claims,
+    confidence: float,
+    first: int,
+    searches: int,
+    against: Mapping[str, str],
+    grid: Collection[str] = (),
 ) -> pd.DataFrame:
     """A row for each variant, track, task and metric, from one row per variant, track, task, seed and repeat.
 
@@ -76,25 +83,27 @@ def compare(
     - `rank, rank_low, rank_high` among the variants of the task and track, for test accuracy;
     - `replicas, diverged, unfinished`, which count the variant's own, repeats included.
 
-    The reference is the tuned baseline. Diverged replicas are compared like any other. One unfinished replica, of the
-    variant or of the reference, makes a verdict `unfinished` where neither direction is an improvement: how much a
-    network has memorized is not known before its training ends. What is an improvement is judged at the epochs that all
-    had, and pages mark it by `unfinished`.
+    The reference of a variant is the one that it is compared `against`, tuned. Diverged replicas are compared like any
+    other. One unfinished replica, of the variant or of the reference, makes a verdict `unfinished` where neither
+    direction is an improvement: how much a network has memorized is not known before its training ends. What is an
+    improvement is judged at the epochs that all had, and pages mark it by `unfinished`.
     """
     rows: list[dict[str, Any]] = []
     for (task, track), runs_of_family in runs.groupby(["task", "track"], sort=False):
         origin = REFERENCES[str(track)]
-        reference = runs[(runs["variant"] == BASELINE) & (runs["task"] == task) & (runs["track"] == origin)]
+        references = runs[(runs["task"] == task) & (runs["track"] == origin)]
+        learning = set(references.loc[references["unfinished"], "variant"])
         counts = runs_of_family.assign(replicas=1).groupby("variant", sort=False)[COUNTS].sum().astype(int)
         seeds = np.sort(runs_of_family["seed"].unique())
         family = Family(
             searches=(seeds - first) % searches,
-            compared=np.array([variant != BASELINE or track != origin for variant in counts.index]),
-            unfinished=counts["unfinished"].to_numpy(bool) | bool(reference["unfinished"].any()),
+            compared=np.array([variant != against[variant] or track != origin for variant in counts.index]),
+            unfinished=counts["unfinished"].to_numpy(bool)
+            | np.array([against[variant] in learning for variant in counts.index]),
         )
         for key in GRID_METRICS if task in grid else METRICS:
             own = by_seed(runs_of_family, key).reindex(counts.index, columns=seeds).to_numpy()
-            others = by_seed(reference, key).reindex([BASELINE], columns=seeds).to_numpy()[0]
+            others = by_seed(references, key).reindex(counts.index.map(against), columns=seeds).to_numpy()
             found = family.comparisons(METRICS[key], own, others, claims, confidence)
             for (variant, count), row in zip(counts.to_dict("index").items(), found, strict=True):
                 rows.append({"variant": variant, "task": task, "track": track, "metric": key} | row | count)
@@ -115,21 +124,21 @@ class Family:
     searches: np.ndarray
     """Which search (n,) chose the settings of each seed."""
     compared: np.ndarray
-    """Whether each variant (V,) is compared with the reference: all but itself."""
+    """Whether each variant (V,) is compared with its reference: all but those that are their own."""
     unfinished: np.ndarray
-    """Whether each (V,) or the reference has a replica that was still learning."""
+    """Whether each (V,) or its reference has a replica that was still learning."""
 
     def comparisons(
         self, metric: Metric, own: np.ndarray, others: np.ndarray, claims: Claims, confidence: float
     ) -> Iterator[dict[str, Any]]:
-        """What is known about a metric for each variant, from the values (V, n) of all and those (n,) of the reference;
-        NaN where it is not defined."""
+        """What is known about a metric for each variant, from the values (V, n) of all and those (V, n) of their
+        references; NaN where it is not defined."""
         differences = np.where(self.compared[:, None], own - others, np.nan)
         correlation = search_correlation(differences, self.searches)
         at_once = simultaneous_intervals(as_independent(differences, self.searches, correlation), confidence)
         ranked = ranks(own, self.searches, confidence) if metric.key == HEADLINE else np.full((len(own), 3), np.nan)
-        for values, difference, simultaneous, rank, unfinished in zip(
-            own, differences, at_once, ranked, self.unfinished, strict=True
+        for values, other, difference, simultaneous, rank, unfinished in zip(
+            own, others, differences, at_once, ranked, self.unfinished, strict=True
         ):
             defined, paired = values[np.isfinite(values)], np.isfinite(difference)
             mean = shares_interval(defined, confidence) if metric.unit == "%" else mean_interval(defined, confidence)
@@ -141,7 +150,7 @@ class Family:
             improvement = improvement_interval(gains, confidence, effect)
             smallest, verdict = np.nan, None
             if paired.any():
-                smallest = metric.smallest(claims, float(others[paired].mean()))
+                smallest = metric.smallest(claims, float(other[paired].mean()))
                 judged = simultaneous if metric.key == HEADLINE else pointwise
                 verdict = metric.verdict(judged, smallest, bool(unfinished) and metric.better is None)
             yield {
@@ -168,7 +177,9 @@ class Family:
             }
 
 
-def variance(runs: pd.DataFrame, correct: np.ndarray, first: int, searches: int) -> pd.DataFrame:
+def variance(
+    runs: pd.DataFrame, correct: np.ndarray, first: int, searches: int, against: Mapping[str, str]
+) -> pd.DataFrame:
     """Where the variance of test accuracy comes from: `task, variant, track, component, value`, in squared points.
 
     From the runs as for `compare`, and whether each of them (R, M) is right about each test image. For variants with
@@ -180,7 +191,7 @@ def variance(runs: pd.DataFrame, correct: np.ndarray, first: int, searches: int)
     rows: list[dict[str, Any]] = []
     groups = runs.reset_index(drop=True).groupby(["task", "variant", "track"], sort=False)
     for (task, variant, track), own in groups:
-        origin = task, BASELINE, REFERENCES[str(track)]
+        origin = task, against[str(variant)], REFERENCES[str(track)]
         parts: dict[str, float] = {}
         accuracies = own.pivot(index="seed", columns="repeat", values=HEADLINE).sort_index()
         if accuracies.shape[1] > 1 and accuracies.notna().all(axis=None):

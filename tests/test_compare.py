@@ -18,6 +18,7 @@ from tests import small
 
 CLAIMS = config.load().claims
 FIRST, SEEDS = 100, 6
+AGAINST = dict.fromkeys(("none", "other", "third", *(f"v{i}" for i in range(40))), "none")
 
 
 def runs(repeats: int = 1) -> pd.DataFrame:
@@ -38,8 +39,19 @@ def runs(repeats: int = 1) -> pd.DataFrame:
 
 def compared(table: pd.DataFrame, confidence: float = 0.95, searches: int = SEEDS) -> pd.DataFrame:
     """As many searches as seeds make the seeds independent."""
-    found = compare.compare(table, CLAIMS, confidence, FIRST, searches)
+    found = compare.compare(table, CLAIMS, confidence, FIRST, searches, AGAINST)
     return found.set_index(["variant", "task", "track", "metric"])
+
+
+def test_a_variant_is_compared_with_the_one_that_it_names() -> None:
+    table = runs()
+    found = compare.compare(table, CLAIMS, 0.95, FIRST, SEEDS, AGAINST | {"third": "other"})
+    row = found.set_index(["variant", "task", "track", "metric"]).loc["third", "clean", "default", "test_accuracy"]
+    own, other = (
+        table[(table["variant"] == name) & (table["task"] == "clean") & (table["track"] == track)]["test_accuracy"]
+        for name, track in (("third", "default"), ("other", "tuned"))
+    )
+    assert row["difference"] == pytest.approx(own.mean() - other.mean())
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.8])
@@ -200,7 +212,7 @@ def test_ranks_are_those_of_the_means_of_a_track() -> None:
 
 
 def test_tasks_of_the_grid_get_a_few_metrics() -> None:
-    found = compare.compare(runs(), CLAIMS, 0.95, FIRST, 2, grid=["pairs"])
+    found = compare.compare(runs(), CLAIMS, 0.95, FIRST, 2, AGAINST, grid=["pairs"])
     assert set(found.loc[found["task"] == "pairs", "metric"]) == set(compare.GRID_METRICS)
     assert set(found.loc[found["task"] == "clean", "metric"]) == set(METRICS)
 
@@ -208,7 +220,9 @@ def test_tasks_of_the_grid_get_a_few_metrics() -> None:
 def test_variance_of_repeats_and_of_test_images() -> None:
     table = runs(repeats=3)
     correct = np.random.default_rng(0).random((len(table), 50)) < 0.7
-    found = compare.variance(table, correct, FIRST, 2).set_index(["variant", "task", "track", "component"])["value"]
+    found = compare.variance(table, correct, FIRST, 2, AGAINST).set_index(["variant", "task", "track", "component"])[
+        "value"
+    ]
     assert set(found["none", "clean", "tuned"].index) == {"search", "split", "weights", "images"}
     assert set(found["other", "clean", "default"].index) == {"images_of_difference"}
     own = table[(table["variant"] == "none") & (table["task"] == "clean") & (table["track"] == "tuned")]

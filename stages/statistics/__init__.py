@@ -23,6 +23,9 @@ from stages.statistics.intervals import (
     verdict_of,
 )
 from stages.statistics.scores import (
+    COLDEST,
+    HOTTEST,
+    best_temperature,
     confusion_matrix,
     expected_calibration_error,
     macro_f1,
@@ -41,6 +44,8 @@ from stages.statistics.searches import (
 from stages.statistics.trials import expected_of_best
 
 __all__ = [
+    "COLDEST",
+    "HOTTEST",
     "MEANINGFUL",
     "UNDEFINED",
     "Components",
@@ -50,6 +55,7 @@ __all__ = [
     "Verdict",
     "all_or_nothing",
     "as_independent",
+    "best_temperature",
     "confusion_matrix",
     "coverage_lost",
     "design_effect",
