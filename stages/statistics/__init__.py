@@ -23,11 +23,15 @@ from stages.statistics.intervals import (
     verdict_of,
 )
 from stages.statistics.scores import (
+    COLDEST,
+    HOTTEST,
+    best_temperature,
     confusion_matrix,
     expected_calibration_error,
     macro_f1,
     negative_log_likelihood,
     still_falling,
+    still_learning,
 )
 from stages.statistics.searches import (
     as_independent,
@@ -40,6 +44,8 @@ from stages.statistics.searches import (
 from stages.statistics.trials import expected_of_best
 
 __all__ = [
+    "COLDEST",
+    "HOTTEST",
     "MEANINGFUL",
     "UNDEFINED",
     "Components",
@@ -49,6 +55,7 @@ __all__ = [
     "Verdict",
     "all_or_nothing",
     "as_independent",
+    "best_temperature",
     "confusion_matrix",
     "coverage_lost",
     "design_effect",
@@ -70,6 +77,7 @@ __all__ = [
     "simultaneous_intervals",
     "skewness",
     "still_falling",
+    "still_learning",
     "too_skewed",
     "variance_components",
     "verdict",
