@@ -49,7 +49,10 @@ def many_lines(
                 interpolate="step-after" if steps else "linear",
             )
             .encode(
-                x=alt.X("x:Q").title(x_title).scale(zero=False, nice=False).axis(grid=False, tickCount=6, tickMinStep=1),
+                x=alt.X("x:Q")
+                .title(x_title)
+                .scale(zero=False, nice=False)
+                .axis(grid=False, tickCount=6, tickMinStep=1),
                 y=alt.Y("value:Q").title(title).scale(scale).axis(tickCount=5),
                 detail="variant:N",
                 color=alt.Color("series:N").scale(domain=names, range=[each.color for each in series]).legend(legend),
@@ -131,7 +134,9 @@ def axes(panels: tuple[str, ...], series: tuple[Series, ...]) -> Spec:
 
 
 @cache
-def heat(rows: tuple[str, ...], columns: tuple[str, ...], panels: tuple[str, ...], title: str, strongest: float) -> Spec:
+def heat(
+    rows: tuple[str, ...], columns: tuple[str, ...], panels: tuple[str, ...], title: str, strongest: float
+) -> Spec:
     """Heat maps of differences in points, blue above zero and red below it, full at `strongest` and beyond.
 
     Data: `panel, row, column, difference, low, high, verdict, text, link`; a cell leads to its link.

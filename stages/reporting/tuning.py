@@ -18,7 +18,7 @@ from stages.reporting.comparison import Comparison
 from stages.reporting.figures import Drawing, Figure
 from stages.reporting.results import Results
 from stages.reporting.tables import Cell, Table, number, number_cell, percent, span, variant_cell
-from stages.statistics import expected_best, expected_of_chosen, mean_interval
+from stages.statistics import as_independent, expected_of_best, mean_interval, search_correlation
 
 EDGE = 0.1
 """The share of a range, at each end, that counts as its edge."""
@@ -26,6 +26,8 @@ DIVERGED = 0.25
 """The share of trials from which on many diverged."""
 FAR = 5.0
 """The factor from which on a tuned learning rate is far from the reference's."""
+GAINED = ("val_accuracy", "test_accuracy")
+"""The metrics of which the gain by tuning is shown."""
 BUDGETS = (10, 20, 50, 100, 150, 200, 300, 500, 1000, 1500, 2000, 3000)
 """Epochs at which variants are ranked, as far as they were trained for so long."""
 
@@ -73,12 +75,16 @@ def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[st
     epochs = {name: epoch_ladder(ends, name, task) for name, task in tasks.items()}
     gain_tables = {name: gain_table(gained, name, task) for name, task in tasks.items()}
     selections = {
-        name: selection_table(results, name, task)
-        for name, task in tasks.items()
-        if TUNED_CLEAN in task.tracks(name)
+        name: selection_table(results, name, task) for name, task in tasks.items() if TUNED_CLEAN in task.tracks(name)
     }
     warned = warning_table(results)
-    shown = [*trials.values(), *epochs.values(), *gain_tables.values(), *selections.values(), *([warned] if warned else [])]
+    shown = [
+        *trials.values(),
+        *epochs.values(),
+        *gain_tables.values(),
+        *selections.values(),
+        *([warned] if warned else []),
+    ]
     return {
         "tuning.html": site.render(
             "tuning.html",
@@ -86,6 +92,7 @@ def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[st
             page="tuning",
             **pages.shared_context(results),
             tuned=tasks,
+            headings=[(name, task.heading) for name, task in tasks.items()],
             summary=summary(gained, tasks, params),
             curves=figures[0],
             rates=figures[1],
@@ -178,7 +185,7 @@ def _curve(trials: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     if diverged.any() and not diverged.all():
         scores = np.where(diverged, np.minimum(scores, scores[~diverged].min()), scores)
     clean = trials["val_accuracy_true"].fillna(0).to_numpy(float)
-    return expected_best(scores), expected_of_chosen(scores, clean)
+    return expected_of_best(scores, scores), expected_of_best(scores, clean)
 
 
 def gains(results: Results) -> pd.DataFrame:
@@ -189,27 +196,33 @@ def gains(results: Results) -> pd.DataFrame:
     images. Means over searches and over seeds.
     """
     trials = results.trials.set_index(["variant", "task", "search", "trial"])["val_accuracy"]
-    runs = results.replicas.groupby(["variant", "task", "track", "seed"])[["val_accuracy", "test_accuracy"]].mean()
-    means = 100 * runs.groupby(["variant", "task", "track"]).mean()
+    runs = results.replicas.groupby(["variant", "task", "track"])
+    means = {
+        (metric, track): (100 * runs[metric].mean()).xs(track, level="track").to_dict()
+        for metric in GAINED
+        for track in (DEFAULT, TUNED)
+    }
     rows = []
     for variant in results.params.variants:
         for task in tuned_tasks(results.params):
             chosen = choices(results, variant, task)
-            if not chosen or (variant, task, TUNED) not in means.index:
+            if not chosen or (variant, task) not in means["val_accuracy", TUNED]:
                 continue
             values = [
                 trials[variant, task, one["search"], one["trial"]] - trials[variant, task, one["search"], 0]
                 for one in chosen
             ]
             promised = 100 * float(np.mean(values))
-            kept, test = means.loc[(variant, task, TUNED)] - means.loc[(variant, task, DEFAULT)]
+            kept, test = (
+                means[metric, TUNED][variant, task] - means[metric, DEFAULT][variant, task] for metric in GAINED
+            )
             row = {"variant": variant, "task": task, "promised": promised, "kept": kept}
             rows.append(row | {"curse": promised - kept, "test": test})
     return pd.DataFrame(rows, columns=["variant", "task", "promised", "kept", "curse", "test"])
 
 
 def budgets(results: Results, tasks: Mapping[str, Task]) -> pd.DataFrame:
-    """`variant, task, track, epochs, score`: validation accuracy by the labels at hand, in percent, after so many epochs.
+    """`variant, task, track, epochs, score`: validation accuracy by the labels at hand after so many epochs, in percent.
 
     A replica that has stopped, by itself or as it diverged, keeps its last value. Means over the final seeds.
     """
@@ -223,8 +236,9 @@ def budgets(results: Results, tasks: Mapping[str, Task]) -> pd.DataFrame:
         table = own.groupby([*keys, "step"])["val_accuracy"].last().unstack("step")
         table = table.reindex(columns=range(len(steps))).ffill(axis=1)
         means = 100 * table.groupby(["task", "track"]).mean()
-        long = means.rename(columns=dict(enumerate(steps))).stack().rename("score").reset_index()
-        parts.append(long.rename(columns={"step": "epochs"}).assign(variant=variant))
+        means.columns = pd.Index(steps)
+        long = means.reset_index().melt(["task", "track"], var_name="epochs", value_name="score").dropna()
+        parts.append(long.assign(variant=variant))
     return pd.concat(parts, ignore_index=True)[["variant", "task", "track", "epochs", "score"]]
 
 
@@ -338,7 +352,7 @@ def summary(gained: pd.DataFrame, tasks: Mapping[str, Task], params: Params) -> 
         own = gained[gained["task"] == name].set_index("variant")
         if BASELINE not in own.index:
             continue
-        promised, kept, curse, test = own.loc[BASELINE, ["promised", "kept", "curse", "test"]]
+        test = own["test"].to_dict()[BASELINE]
         text = (
             f"On {task.title}, tuning `{BASELINE}`, which has nothing but its learning rate to tune, changed its test "
             f"accuracy by {number(test, 1, signed=True)} points."
@@ -346,8 +360,10 @@ def summary(gained: pd.DataFrame, tasks: Mapping[str, Task], params: Params) -> 
         if len(own) > 1:
             middle = own.drop(BASELINE).median()
             text += (
-                f" Over the other variants the median is {number(middle['test'], 1, signed=True)} points. On the images "
-                f"that the search chose by, they seemed to gain {number(middle['promised'], 1, signed=True)} points, on "
+                f" Over the other variants the median is {number(middle['test'], 1, signed=True)} points. On the "
+                f"images "
+                f"that the search chose by, they seemed to gain {number(middle['promised'], 1, signed=True)} points, "
+                f"on "
                 f"those of fresh splits {number(middle['kept'], 1, signed=True)}: the winner’s curse is "
                 f"{number(middle['curse'], 1, signed=True)}."
             )
@@ -383,7 +399,8 @@ def epoch_ladder(ends: pd.DataFrame, name: str, task: Task) -> Ladder:
     return ladder(
         f"tuning-epochs-{name}",
         name,
-        "Validation accuracy by the labels at hand, in percent, after so many epochs; mean over the final seeds, ranked as "
+        "Validation accuracy by the labels at hand, in percent, after so many epochs; mean over the final seeds, "
+        "ranked as "
         "tuned. All epochs: the rank at the end.",
         "epochs",
         wide,
@@ -413,7 +430,7 @@ def ladder(
         )
         for variant in sorted(listed, key=lambda variant: ranks.loc[variant].iloc[-1])
     ]
-    ranked = ranks.stack().rename("rank").reset_index()
+    ranked = ranks.reset_index().melt("variant", var_name=choice, value_name="rank")
     table = data[["variant", choice, *columns]].merge(ranked, on=["variant", choice])
     return Ladder(name, task, caption, choice, [*columns.values(), last], rows, table)
 
@@ -433,8 +450,10 @@ def gain_table(gained: pd.DataFrame, name: str, task: Task) -> Table:
     ]
     return Table(
         f"tuning-gains-{name}",
-        f"Gain of the settings chosen on {task.title} over those as written, in points. Promised: of validation accuracy "
-        "on the images that the search chose by, mean over searches. Kept: on the validation images of the final seeds, "
+        f"Gain of the settings chosen on {task.title} over those as written, in points. Promised: of validation "
+        f"accuracy "
+        "on the images that the search chose by, mean over searches. Kept: on the validation images of the final "
+        "seeds, "
         "with the same kind of labels. Winner’s curse: promised minus kept. Test: of test accuracy.",
         ["Variant", "Promised", "Kept", "Winner’s curse", "Test"],
         rows,
@@ -443,22 +462,26 @@ def gain_table(gained: pd.DataFrame, name: str, task: Task) -> Table:
 
 
 def selections(results: Results, name: str) -> pd.DataFrame:
-    """`variant, given, clean, difference, low, high, n`: test accuracy in percent, chosen by the labels at hand and by
+    """`variant, given, clean, difference, low, high`: test accuracy in percent, chosen by the labels at hand and by
     clean ones, and what the latter add in points."""
     runs = results.replicas[results.replicas["task"] == name]
-    means = 100 * runs.groupby(["variant", "track", "seed"])["test_accuracy"].mean().unstack("track")
-    rows = []
-    for variant in results.params.variants:
-        if variant not in means.index.get_level_values("variant"):
-            continue
-        pairs = means.loc[variant][[TUNED, TUNED_CLEAN]].dropna()
-        if pairs.empty:
-            continue
-        added = mean_interval((pairs[TUNED_CLEAN] - pairs[TUNED]).to_numpy(), results.params.evaluation.confidence)
-        given, clean = pairs.mean()
-        row = {"variant": variant, "given": given, "clean": clean, "difference": added.mean}
-        rows.append(row | {"low": added.low, "high": added.high, "n": added.n})
-    return pd.DataFrame(rows, columns=["variant", "given", "clean", "difference", "low", "high", "n"])
+    means = 100 * runs.groupby(["variant", "track", "seed"])["test_accuracy"].mean().unstack("seed")
+    given, clean = (means.xs(track, level="track").dropna() for track in (TUNED, TUNED_CLEAN))
+    variants = [variant for variant in results.params.variants if variant in given.index.intersection(clean.index)]
+    added = (clean.loc[variants] - given.loc[variants]).to_numpy()
+    searches = np.array([results.params.search(int(seed)) for seed in list(means)])
+    spread = as_independent(added, searches, search_correlation(added, searches))
+    intervals = [mean_interval(values, results.params.evaluation.confidence) for values in spread]
+    return pd.DataFrame(
+        {
+            "variant": variants,
+            "given": given.loc[variants].to_numpy().mean(1),
+            "clean": clean.loc[variants].to_numpy().mean(1),
+            "difference": [interval.mean for interval in intervals],
+            "low": [interval.low for interval in intervals],
+            "high": [interval.high for interval in intervals],
+        }
+    )
 
 
 def selection_table(results: Results, name: str, task: Task) -> Table:
@@ -475,9 +498,10 @@ def selection_table(results: Results, name: str, task: Task) -> Table:
     ]
     return Table(
         f"tuning-selection-{name}",
-        f"Test accuracy on {task.title}, in percent, with settings chosen by validation labels that are as noisy as the "
+        f"Test accuracy on {task.title}, in percent, with settings chosen by validation labels that are as noisy as "
+        f"the "
         "training labels, and by clean ones; and what clean ones add, in points, seed by seed, with its "
-        f"{percent(results.params.evaluation.confidence)} interval, in which the luck of the searches is not included.",
+        f"{percent(results.params.evaluation.confidence)} interval.",
         ["Variant", "By noisy labels", "By clean labels", "Added"],
         rows,
         data,
@@ -487,13 +511,13 @@ def selection_table(results: Results, name: str, task: Task) -> Table:
 def warning_table(results: Results) -> Table | None:
     """All warnings; None if there are none."""
     found = {name: warnings(results, name) for name in results.params.variants}
-    data = pd.DataFrame([(name, text) for name, texts in found.items() for text in texts], columns=["variant", "warning"])
+    data = pd.DataFrame(
+        [(name, text) for name, texts in found.items() for text in texts], columns=["variant", "warning"]
+    )
     if data.empty:
         return None
     rows = [[variant_cell(name), Cell(text.replace("`", ""))] for name, text in data.itertuples(index=False)]
-    return Table(
-        "tuning-warnings", "Warnings, by the rules below.", ["Variant", "Warning"], rows, data, sortable=False
-    )
+    return Table("tuning-warnings", "Warnings, by the rules below.", ["Variant", "Warning"], rows, data, sortable=False)
 
 
 # Figures.
@@ -561,7 +585,8 @@ def rate_figure(results: Results, tasks: Mapping[str, Task]) -> Figure:
     return Figure(
         "tuning-rates",
         "Learning rates",
-        "The band is the range that was searched. A diamond at its end warns that a better rate may lie beyond it; one far "
+        "The band is the range that was searched. A diamond at its end warns that a better rate may lie beyond it; "
+        "one far "
         f"from those of {BASELINE}, that a difference may be the rate’s doing.",
         chart,
         chart,
@@ -586,7 +611,8 @@ def selection_figure(results: Results, name: str) -> Figure:
     return Figure(
         f"tuning-selection-{name}",
         f"Which labels choose, on {task.title}",
-        "Test accuracy with the settings that a search chose by validation labels as noisy as the training labels, and by "
+        "Test accuracy with the settings that a search chose by validation labels as noisy as the training labels, "
+        "and by "
         "clean ones. Mean over seeds.",
         chart,
         chart,
