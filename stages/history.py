@@ -5,8 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "param_norm")
-"""Losses are mean negative log likelihoods in nats, accuracies shares in [0, 1]; norms are over weights and biases."""
+METRICS = (
+    "train_loss",
+    "train_accuracy",
+    "train_accuracy_true",
+    "wrong_given",
+    "wrong_true",
+    "val_loss",
+    "val_accuracy",
+    "val_loss_true",
+    "val_accuracy_true",
+    "param_norm",
+)
+"""Losses are mean negative log likelihoods in nats, accuracies shares in [0, 1], by the labels at hand or, with
+`_true`, by the true ones. `wrong_...` are accuracies on the training images whose label is wrong, by the label given
+and by the true one; NaN if there are none. Norms are over weights and biases."""
 
 
 def measured_epochs(epochs: int, every: bool = False) -> list[int]:

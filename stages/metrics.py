@@ -21,7 +21,7 @@ from stages.statistics import (
     expected_calibration_error,
     macro_f1,
     negative_log_likelihood,
-    still_falling,
+    still_learning,
 )
 
 Value = float | bool | None
@@ -135,8 +135,8 @@ def unfinished(o: Observed) -> bool:
     """
     curve = o.curve.sort_values("epoch")
     epochs, losses = curve["epoch"].to_numpy(), curve["train_loss"].to_numpy()
-    cut_off, misses = epochs[-1] == o.planned, curve["train_accuracy"].iloc[-1] < 1
-    return bool(cut_off and misses and still_falling(epochs, losses, o.settings.unfinished_percent))
+    accuracy = curve["train_accuracy"].iloc[-1]
+    return still_learning(epochs, losses, float(accuracy), o.planned, o.settings.unfinished_percent)
 
 
 def on_test(o: Observed) -> float:

@@ -120,6 +120,15 @@ def still_falling(epochs: np.ndarray, losses: np.ndarray, percent: float) -> boo
     return bool(before - after > percent / 100 * before)
 
 
+def still_learning(epochs: np.ndarray, losses: np.ndarray, accuracy: float, planned: int, percent: float) -> bool:
+    """Whether a training was still making progress when its planned epochs were used up, with labels left to fit.
+
+    From its training losses (n,) after so many epochs (n,), and its training accuracy at the end. False for one that
+    stopped earlier by itself.
+    """
+    return bool(epochs[-1] == planned and accuracy < 1 and still_falling(epochs, losses, percent))
+
+
 def negative_log_likelihood(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean over images, in nats, from log-probabilities (N, K) and class indices (N,)."""
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())

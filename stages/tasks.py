@@ -35,6 +35,15 @@ class Split:
     train: Labels
     val: Labels
 
+    def parts(self, images: str) -> tuple[Labels, Labels]:
+        """What a network is trained on and what it is validated on, as `training.images` says."""
+        if images == "train_and_val":
+            return np.concatenate([self.train, self.val]), self.val
+        if images == "part_of_train":
+            kept = len(self.train) * 4 // 5
+            return self.train[:kept], self.train[kept:]
+        return self.train, self.val
+
 
 @dataclass(frozen=True)
 class TaskData:

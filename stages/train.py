@@ -1,114 +1,151 @@
-"""Stage ``train``: one variant on every task with every seed, into ``data/runs/<variant>/``.
+"""Stage ``train``: every variant as written and as tuned, on every task with every final seed, into ``data/runs/``.
 
-``python -m stages.train VARIANT TASK SEED`` trains one replica again, alone, and reports whether the result is
+``python -m stages.train VARIANT TASK TRACK SEED`` trains one replica again, alone, and reports whether the result is
 identical.
 """
 
 from __future__ import annotations
 
 import json
-import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
 from stages import config, files, tasks
-from stages.config import Variant
+from stages.config import DEFAULT, Params, Variant
 from stages.errors import UserError, stage
 from stages.history import METRICS
 from stages.tasks import POOL, SPLITS, Material
-from stages.training.device import device_name, find_device
-from stages.training.jobs import Replica, Unit, train_all, train_stack, weights
+from stages.training.device import find_device
+from stages.training.jobs import Replica, Unit, read, train_all, train_stack, weights
 from stages.training.kept import forget
+from stages.training.provenance import conditions
 
 RUNS = Path("data/runs")
-PLAN = Path("data/plan")
+CHOSEN = Path("data/tuning/chosen.json")
 STORE = Path(".cache/replicas")
 """Finished replicas. DVC, which deletes a stage's outputs before it runs, does not know about it."""
-CODE = tuple(
-    Path("stages", name)
-    for name in ("training", "networks", "regularizers/base.py", "streams.py", "history.py", "rng.py")
-)
-"""The code that the training of all variants uses."""
+
+
+class Planned(NamedTuple):
+    """One replica of the results: what it is trained with, and why."""
+
+    track: str
+    search: int | None
+    """Which search chose its parameters; None if they are the variant's as written."""
+    changes: Mapping[str, Any]
+    unit: Unit
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What tells it from the variant's others."""
+        return {"task": self.unit.task, "track": self.track, "seed": self.unit.seed, "repeat": self.unit.repeat}
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its weights begin with."""
+        return "/".join(map(str, self.key.values())) + "/"
 
 
 @stage
 def main() -> None:
     params = config.load()
-    if len(sys.argv) not in (2, 4):
-        raise UserError(f"usage: python -m stages.train VARIANT [TASK SEED]; variants: {', '.join(params.variants)}")
-    variant = params.variant(sys.argv[1])
-    device = find_device(variant.training.device)
+    if len(sys.argv) not in (1, 5):
+        raise UserError("usage: python -m stages.train [VARIANT TASK TRACK SEED]")
+    device = find_device(params.training.device)
     material = tasks.read()
-    made_by = {
-        "device": device_name(device),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "code": {"training": files.sha256(*CODE), **methods(variant)},
-    }
-    if len(sys.argv) == 4:
-        again(variant, (sys.argv[2], sys.argv[3]), material, device)
+    planned = plan(params, chosen())
+    if len(sys.argv) == 5:
+        again(params.variant(sys.argv[1]), (sys.argv[2], sys.argv[3], sys.argv[4]), planned, material, device)
         return
-    units = units_of(variant, material)
-    with files.alone(STORE / f"{variant.name}.lock", f"{variant.name}: another process is training it"):
-        replicas = train_all(variant.name, units, material, device, STORE, made_by)
-    about = {"variant": variant.name, "parameters": variant.parameters(), "data": files.sha256(POOL, SPLITS)}
-    write(RUNS / variant.name, about | made_by, replicas)
+    made_by = conditions(params, device)
+    with files.alone(STORE / "train.lock", "another process is training"):
+        units = [each.unit for own in planned.values() for each in own]
+        found = train_all("training", units, material, device, STORE, made_by)
+        data, diverged = files.sha256(POOL, SPLITS), 0
+        for name, own in planned.items():
+            replicas = [read(found[each.unit]) for each in own]
+            about = {"variant": name, "parameters": params.variants[name].parameters(), "data": data}
+            write(RUNS / name, about | made_by[name], own, replicas)
+            diverged += sum(replica.diverged for replica in replicas)
+    files.keep_only(RUNS, params.variants)
     forget(STORE)
-    diverged = sum(replica.diverged for replica in replicas)
-    print(
-        f"{variant.name}: {len(replicas)} replicas on {made_by['device']}" + f", {diverged} diverged" * bool(diverged)
-    )
+    print(f"{RUNS}: {len(units):,} networks of {len(planned)} variants, {diverged} diverged")
 
 
-def methods(variant: Variant) -> dict[str, str]:
-    """The hashes of the variant's own files, as the stage `plan` found them."""
-    file = PLAN / f"{variant.name}.json"
+def chosen() -> dict[str, Any]:
+    """What the searches chose. Raises ``UserError`` if they have not run."""
     try:
-        plan = json.loads(file.read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(CHOSEN.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{file} is missing; `dvc repro plan` makes it") from None
-    found: dict[str, str] = plan["methods"]
+        raise UserError(f"{CHOSEN} is missing; `dvc repro tune` makes it") from None
     return found
 
 
-def units_of(variant: Variant, material: Material) -> list[Unit]:
-    """All replicas of a variant, in the order task, seed."""
-    return [
-        Unit(variant.training, variant.regularizers, task, seed)
-        for task in material.tasks
-        for seed in sorted(material.tasks[task].splits)
-    ]
+def plan(params: Params, chosen: Mapping[str, Any]) -> dict[str, list[Planned]]:
+    """The replicas of each variant, in the order task, track, seed, repeat."""
+    return {name: list(_planned(variant, params, chosen)) for name, variant in params.variants.items()}
 
 
-def again(variant: Variant, wanted: tuple[str, str], material: Material, device: torch.device) -> None:
+def _planned(variant: Variant, params: Params, chosen: Mapping[str, Any]) -> Iterator[Planned]:
+    for task, settings in params.all_tasks.items():
+        if not settings.has(variant.name):
+            continue
+        for track in settings.tracks(task):
+            for seed in params.splits.drawn(settings.seeds):
+                search, changes = None, {}
+                if track != DEFAULT:
+                    search = params.search(seed)
+                    changes = _chosen(chosen, variant.name, settings.tune, track)[search]["parameters"]
+                own = variant.with_parameters(changes)
+                for repeat in range(variant.repeats if task in params.tasks else 1):
+                    unit = Unit(variant.name, own.training, own.regularizers, task, seed, repeat)
+                    yield Planned(track, search, changes, unit)
+
+
+def _chosen(chosen: Mapping[str, Any], variant: str, task: str, track: str) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = chosen[variant][task][track]
+    except KeyError:
+        raise UserError(f"{CHOSEN} has nothing for {variant} on {task}; `dvc repro tune` makes it") from None
+    return found
+
+
+def again(
+    variant: Variant,
+    wanted: tuple[str, str, str],
+    planned: Mapping[str, Sequence[Planned]],
+    material: Material,
+    device: torch.device,
+) -> None:
     """Train one replica alone, whatever is on disk, and compare it with the one in the variant's results.
 
     Raises ``UserError`` if there is no such replica, no result, or another result.
     """
-    task, seed = wanted
-    chosen = [unit for unit in units_of(variant, material) if (unit.task, str(unit.seed)) == wanted]
-    if not chosen:
-        seeds = sorted(next(iter(material.tasks.values())).splits)
+    named = {(str(each.unit.task), each.track, str(each.unit.seed)): each for each in reversed(planned[variant.name])}
+    if wanted not in named:
+        keys = [list(dict.fromkeys(part)) for part in zip(*named, strict=True)]
+        there = [", ".join(values) for values in (reversed(keys[0]), reversed(keys[1]), (keys[2][-1], keys[2][0]))]
         raise UserError(
-            f"there is no task {task!r} with seed {seed}; available: the tasks {', '.join(material.tasks)} "
-            f"and the seeds {seeds[0]} to {seeds[-1]}"
+            f"there is no task {wanted[0]!r} with track {wanted[1]!r} and seed {wanted[2]}; available: the tasks "
+            f"{there[0]}, the tracks {there[1]} and the seeds from {there[2].replace(', ', ' to ')}"
         )
-    file, prefix = RUNS / variant.name / "weights.safetensors", f"{task}/{seed}/"
+    one = named[wanted]
+    file = RUNS / variant.name / "weights.safetensors"
     if not file.exists():
-        raise UserError(f"{file} is missing; `dvc repro train@{variant.name}` makes it")
-    (tensors,) = train_stack(chosen, material, device)
-    before = {k.removeprefix(prefix): value for k, value in load_file(file).items() if k.startswith(prefix)}
+        raise UserError(f"{file} is missing; `dvc repro train` makes it")
+    (tensors,) = train_stack([one.unit], material, device)
+    before = {k.removeprefix(one.prefix): value for k, value in load_file(file).items() if k.startswith(one.prefix)}
     after = weights(tensors)
+    what = f"{variant.name}, {wanted[0]}, {wanted[1]}, seed {wanted[2]}"
     if {name: value.shape for name, value in before.items()} != {name: value.shape for name, value in after.items()}:
         raise UserError(
-            f"{file} has no replica of {task} with seed {seed} that was made with the current parameters; "
-            f"`dvc repro train@{variant.name}` makes it"
+            f"{file} has no such replica ({what}) that was made with the current parameters; `dvc repro train` makes it"
         )
     apart = {
         name: float((value - before[name]).abs().max())
@@ -118,36 +155,34 @@ def again(variant: Variant, wanted: tuple[str, str], material: Material, device:
     if apart:
         name = max(apart, key=lambda name: apart[name])
         raise UserError(
-            f"{variant.name}, {task}, seed {seed}: trained alone it differs from the one in {file}: {len(apart)} "
+            f"{what}: trained alone it differs from the one in {file}: {len(apart)} "
             f"of {len(before)} tensors differ, by at most {apart[name]:.3g} in {name}; if code, versions or machine "
-            f"have changed since, `dvc repro train@{variant.name}` regenerates the results"
+            "have changed since, `dvc repro train` regenerates the results"
         )
-    print(f"{variant.name}, {task}, seed {seed}: trained alone it is bit-identical to the one in {file}")
+    print(f"{what}: trained alone it is bit-identical to the one in {file}")
 
 
-def write(folder: Path, record: dict[str, Any], replicas: Sequence[Replica]) -> None:
-    """Write the histories, the weights and, last, the record of all replicas."""
+def write(folder: Path, record: dict[str, Any], planned: Sequence[Planned], replicas: Sequence[Replica]) -> None:
+    """Write the histories, the weights and, last, the record of all replicas of a variant."""
+    pairs = list(zip(planned, replicas, strict=True))
     histories = [
-        pd.DataFrame(replica.history, columns=list(METRICS)).assign(
-            task=replica.task, seed=replica.seed, epoch=replica.epochs
-        )
-        for replica in replicas
+        pd.DataFrame(replica.history, columns=list(METRICS)).assign(**each.key, epoch=replica.epochs)
+        for each, replica in pairs
     ]
     table = pd.concat(histories, ignore_index=True)
-    files.write_parquet(folder / "history.parquet", table[["task", "seed", "epoch", *METRICS]])
+    files.write_parquet(folder / "history.parquet", table[[*planned[0].key, "epoch", *METRICS]])
     with files.replacing(folder / "weights.safetensors") as temporary:
-        save_file(
-            {f"{r.task}/{r.seed}/{name}": value for r in replicas for name, value in r.weights.items()}, temporary
-        )
+        save_file({each.prefix + name: value for each, r in pairs for name, value in r.weights.items()}, temporary)
     outcomes = [
-        {
-            "task": replica.task,
-            "seed": replica.seed,
+        each.key
+        | {
+            "search": each.search,
+            "parameters": dict(each.changes),
             "epochs": int(replica.epochs[-1]),
             "diverged": replica.diverged,
             "initial_norms": replica.initial_norms,
         }
-        for replica in replicas
+        for each, replica in pairs
     ]
     files.write_json(folder / "run.json", {**record, "replicas": outcomes})
 

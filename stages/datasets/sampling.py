@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -56,18 +56,20 @@ def in_turns(labels: Labels, start: Labels, population: Labels, size: int) -> La
 
 
 def draw_splits(
-    labels: Labels, classes: tuple[str, ...], seeds: int, train: int, val: int, tasks: Mapping[str, int]
+    labels: Labels, classes: tuple[str, ...], seeds: Iterable[int], train: int, val: int, tasks: Mapping[str, int | str]
 ) -> dict[str, dict[int, Split]]:
-    """For each task, which trains on so many images, and each seed two disjoint stratified draws from the pool with the
-    true labels `labels` (N,).
+    """For each task, which trains on so many images (or `all`), and each seed two disjoint stratified draws from
+    the pool with the true labels `labels` (N,).
 
     A seed draws `train` and then `val` images. A task of another size has a subset of the former, or additional ones;
     so the training images of any two tasks are nested, and the validation images the same. A seed's split of a task
-    depends neither on the number of seeds nor on other tasks, nor its training examples on the size of the validation
+    depends neither on other seeds nor on other tasks, nor its training examples on the size of the validation
     set, except those beyond `train`. Raises `UserError` if the pool is too small, or a class too rare to be in both
     parts.
     """
-    sizes = {"splits.train": train} | {f"tasks.{name}.train": size for name, size in tasks.items() if size != train}
+    left = len(labels) - val
+    wanted = {name: left if isinstance(size, str) else size for name, size in tasks.items()}
+    sizes = {"splits.train": train} | {f"tasks.{name}.train": size for name, size in wanted.items() if size != train}
     for key, size in sizes.items():
         if size + val > len(labels):
             raise UserError(
@@ -87,9 +89,9 @@ def draw_splits(
                 f"every class needs one: raise {key} or add images of that class"
             )
     found: dict[str, dict[int, Split]] = {name: {} for name in tasks}
-    for seed in range(seeds):
+    for seed in seeds:
         base = _split(labels, train, val, rng.generator(seed, "splits"))
-        for name, size in tasks.items():
+        for name, size in wanted.items():
             found[name][seed] = Split(_resized(base, labels, size, seed), base.val)
     return found
 

@@ -28,7 +28,7 @@ class BatchNorm(Regularizer):
     title: ClassVar[str] = "Batch normalization"
     paper: ClassVar[str] = "Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167"
     acts_on: ClassVar[str] = "network"
-    search: ClassVar[dict[str, Search]] = {"momentum": Search(0.01, 0.5, "log")}
+    search: ClassVar[dict[str, Search]] = {}  # the momentum of running statistics changes no step of training
     work: ClassVar[type[Work]] = BatchNormWork
 
     momentum: float = Field(gt=0, le=1)

@@ -32,7 +32,7 @@ class GhostBatchNorm(Regularizer):
     title: ClassVar[str] = "Ghost batch normalization"
     paper: ClassVar[str] = "Hoffer et al. 2017, https://arxiv.org/abs/1705.08741"
     acts_on: ClassVar[str] = "network"
-    search: ClassVar[dict[str, Search]] = {"size": Search(8, 64, "log"), "momentum": Search(0.01, 0.5, "log")}
+    search: ClassVar[dict[str, Search]] = {"size": Search(8, 64, "log")}
     work: ClassVar[type[Work]] = GhostBatchNormWork
 
     size: int = Field(ge=4)

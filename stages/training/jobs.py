@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stages.config import Training
-from stages.networks import parameter_count
+from stages.errors import UserError
+from stages.history import METRICS
+from stages.networks import NETWORKS, parameter_count
 from stages.regularizers import Regularizer
 from stages.tasks import Material
 from stages.training import kept
@@ -30,14 +31,22 @@ CPU_STACK_PARAMETERS = 1_000_000
 """The most parameters that a stack of more than one replica has on a CPU: what a core's cache holds."""
 
 
+REPEAT = 1_000_000
+"""What the seeds of two repeats of one split are apart."""
+
+
 @dataclass(frozen=True)
 class Unit:
     """One replica to train."""
 
+    variant: str
     settings: Training
     methods: tuple[Regularizer, ...]
     task: str
     seed: int
+    """Fixes the split."""
+    repeat: int = 0
+    """Fixes, with the seed, initial weights and all other draws."""
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
@@ -50,16 +59,16 @@ class Unit:
 class Replica:
     """One finished replica."""
 
-    task: str
-    seed: int
     epochs: np.ndarray
     """The epochs after which it was measured: (n,)."""
     history: np.ndarray
     """The metrics then: (n, metrics)."""
+    final: dict[str, float]
+    """The metrics of the state that is saved."""
     diverged: bool
     initial_norms: dict[str, float]
     weights: dict[str, Tensor]
-    """Its state, by name."""
+    """Its state, by name; empty if only what was measured is kept."""
 
 
 def train_all(
@@ -69,41 +78,58 @@ def train_all(
     device: torch.device,
     store: Path,
     conditions: Mapping[str, Any],
-) -> list[Replica]:
-    """Train replicas, and give them in the order of `units`.
+    measured_only: bool = False,
+) -> dict[Unit, Path]:
+    """Train replicas; of each the file that holds its outcome, which `read` reads.
 
     A finished replica is kept in the folder `store` under a name derived from everything that determines it: its
-    parameters and seed, its images and labels, and `conditions` such as code and versions. It is not trained again
-    while it is found there undamaged, whatever else trains with it. An interruption (Ctrl-C) stops every stack at its
-    next epoch.
+    parameters and seed, its images and labels, and the `conditions` of its variant, such as code and versions. It is
+    not trained again while it is found there undamaged, whatever else trains with it; two units that are the same are
+    trained once. An interruption (Ctrl-C) stops every stack at its next epoch. Weights are not kept if `measured_only`.
     """
-    files = {unit: store / f"{address(unit, material, conditions)}.replica" for unit in units}
-    found = {unit: tensors for unit, file in files.items() if (tensors := kept.kept(file))}
-    stacks = together([unit for unit in units if unit not in found], material, device)
+    files = {unit: store / f"{address(unit, material, conditions[unit.variant])}.replica" for unit in units}
+    missing = {file: unit for unit, file in files.items()}  # one unit for each file
+    missing = {file: unit for file, unit in missing.items() if kept.kept(file) is None}
+    stacks = together(list(missing.values()), material, device)
 
-    def run(stack: Sequence[Unit], check: Callable[[], None]) -> list[dict[str, Tensor]]:
+    def run(stack: Sequence[Unit], check: Callable[[], None]) -> None:
         def on_epoch() -> None:
             check()
             progress.advance(stack)
 
-        finished = train_stack(stack, material, device, on_epoch)
-        outcome = [kept.keep(files[unit], tensors) for unit, tensors in zip(stack, finished, strict=True)]
+        for unit, tensors in zip(stack, train_stack(stack, material, device, on_epoch), strict=True):
+            if measured_only:
+                tensors = {name: value for name, value in tensors.items() if not name.startswith("weights/")}
+            kept.keep(files[unit], tensors)
         progress.finish(stack)
-        return outcome
 
-    with Progress(title, units, stacks) as progress:
-        for stack, outcome in zip(stacks, in_threads(run, stacks, None if device.type == "cpu" else 1), strict=True):
-            found |= zip(stack, outcome, strict=True)
-    return [_replica(unit, found[unit]) for unit in units]
+    with Progress(title, len(set(files.values())), stacks) as progress:
+        in_threads(run, stacks, None if device.type == "cpu" else 1)
+    return files
+
+
+def read(file: Path) -> Replica:
+    """What `train_all` kept. Raises ``UserError`` if it is no longer there, or damaged."""
+    tensors = kept.kept(file)
+    if tensors is None:
+        raise UserError(f"{file} has vanished or was damaged while results were collected; run the same command again")
+    return Replica(
+        tensors["epochs"].numpy(),
+        tensors["history"].numpy(),
+        dict(zip(METRICS, tensors["final"].tolist(), strict=True)),
+        bool(tensors["diverged"]),
+        {layer: float(value) for layer, value in _within(tensors, "initial_norms/")},
+        weights(tensors),
+    )
 
 
 def address(unit: Unit, material: Material, conditions: Mapping[str, Any]) -> str:
     """A name for everything that determines the outcome of a unit."""
     task = material.tasks[unit.task]
-    split = task.splits[unit.seed]
     shape = {"classes": len(material.classes), "image": material.images.shape[1:]}
-    record = {"parameters": unit.parameters, "seed": unit.seed, **shape, **conditions}
-    arrays = [part[indices] for indices in (split.train, split.val) for part in (material.images, task.labels)]
+    record = {"parameters": unit.parameters, "seed": unit.seed, "repeat": unit.repeat, **shape, **conditions}
+    columns = (material.images, task.labels, material.true)
+    arrays = [part[indices] for indices in _parts(unit, material) for part in columns]
     return kept.address(record, *arrays)
 
 
@@ -122,7 +148,8 @@ def together(units: Sequence[Unit], material: Material, device: torch.device) ->
         images = [len(part) for part in _parts(unit, material)]
         groups.setdefault(json.dumps([settings, shared, images], sort_keys=True), []).append(unit)
     stacks = []
-    for group in groups.values():
+    # Convolutions first: what takes longest should not be left to the end, when other cores have nothing to do.
+    for group in sorted(groups.values(), key=lambda group: NETWORKS[group[0].settings.network].kind == "mlp"):
         count = -(-len(group) // most(group[0], material, device))
         if device.type == "cpu":
             count = min(len(group), max(count, cores() // len(groups)))
@@ -149,9 +176,9 @@ def train_stack(
     labels = [material.tasks[unit.task].labels for unit in stack]
     train_indices, val_indices = zip(*(_parts(unit, material) for unit in stack), strict=True)
     trained = train(
-        [Job(unit.settings, unit.methods, unit.seed) for unit in stack],
-        select(material.images, labels, train_indices, device),
-        select(material.images, labels, val_indices, device),
+        [Job(unit.settings, unit.methods, unit.seed + REPEAT * unit.repeat) for unit in stack],
+        select(material.images, labels, material.true, train_indices, device),
+        select(material.images, labels, material.true, val_indices, device),
         len(material.classes),
         on_epoch,
     )
@@ -160,6 +187,7 @@ def train_stack(
         {
             "epochs": torch.tensor(history.epochs[: rows[r]]),
             "history": history.values[: rows[r], :, r].contiguous().cpu(),
+            "final": torch.stack([trained.final[name][r].double() for name in METRICS]).cpu(),
             "diverged": history.diverged[r].cpu(),
             **{f"initial_norms/{layer}": norms[r].cpu() for layer, norms in trained.initial_norms.items()},
             **{f"weights/{name}": value[r].contiguous().cpu() for name, value in trained.network.state_dict().items()},
@@ -169,8 +197,7 @@ def train_stack(
 
 
 def _parts(unit: Unit, material: Material) -> tuple[np.ndarray, np.ndarray]:
-    split = material.tasks[unit.task].splits[unit.seed]
-    return split.train, split.val
+    return material.tasks[unit.task].splits[unit.seed].parts(unit.settings.images)
 
 
 def weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -182,31 +209,16 @@ def _within(tensors: Mapping[str, Tensor], group: str) -> Iterator[tuple[str, Te
     return ((name.removeprefix(group), value) for name, value in tensors.items() if name.startswith(group))
 
 
-def _replica(unit: Unit, tensors: dict[str, Tensor]) -> Replica:
-    return Replica(
-        unit.task,
-        unit.seed,
-        tensors["epochs"].numpy(),
-        tensors["history"].numpy(),
-        bool(tensors["diverged"]),
-        {layer: float(value) for layer, value in _within(tensors, "initial_norms/")},
-        weights(tensors),
-    )
-
-
 class Progress:
-    """A bar over the epochs of all replicas: what is trained, the seeds done of each task, the time left."""
+    """A bar over the epochs of all replicas: how many are finished, the time left."""
 
-    def __init__(self, title: str, units: Sequence[Unit], stacks: Sequence[Sequence[Unit]]):
-        self.title = title
-        self.seeds = Counter(unit.task for unit in units)
-        self.done = self.seeds - Counter(unit.task for stack in stacks for unit in stack)
+    def __init__(self, title: str, replicas: int, stacks: Sequence[Sequence[Unit]]):
+        self.title, self.replicas = title, replicas
+        self.done = replicas - sum(map(len, stacks))
         self.left = {id(stack): (stack[0].settings.epochs + 1) * len(stack) for stack in stacks}
         self.lock = threading.Lock()
-        total = sum(unit.settings.epochs + 1 for unit in units)
         self.bar = tqdm(
-            total=total,
-            initial=total - sum(self.left.values()),
+            total=sum(self.left.values()),
             unit="epoch",
             unit_scale=True,
             smoothing=0.05,
@@ -227,10 +239,9 @@ class Progress:
 
     def finish(self, stack: Sequence[Unit]) -> None:
         with self.lock:
-            self.done.update(unit.task for unit in stack)
+            self.done += len(stack)
             self.bar.update(self.left[id(stack)])
             self._describe()
 
     def _describe(self) -> None:
-        parts = [f"{task} {self.done[task]}/{seeds}" for task, seeds in self.seeds.items()]
-        self.bar.set_description(f"{self.title}: {', '.join(parts)} seeds")
+        self.bar.set_description(f"{self.title}: {self.done:,} of {self.replicas:,} networks")

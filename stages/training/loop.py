@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stages.config import Training
 from stages.errors import UserError
-from stages.history import History, measured_epochs
+from stages.history import METRICS, History, measured_epochs
 from stages.networks import NETWORKS
 from stages.networks.network import Network, copy_replicas
 from stages.regularizers import Regularizer
@@ -29,6 +29,8 @@ class Trained:
     history: History
     initial_norms: dict[str, Tensor]
     """By layer: the norm (R,) of its initial parameters."""
+    final: dict[str, Tensor]
+    """The metrics (R,) of the weights to save."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def train(
             take(step, works, optimizer)
 
     network.load_state_dict(saved)
-    return Trained(network, history, initial_norms)
+    network.eval()
+    return Trained(network, history, initial_norms, metrics(network, training, validation))
 
 
 def build(
@@ -165,15 +168,7 @@ def measure(
     if wanted:
         network.load_state_dict(wanted[-1])
     network.eval()
-    train_loss, train_accuracy = loss_and_accuracy(network(training.images), training.labels)
-    val_loss, val_accuracy = loss_and_accuracy(network(validation.images), validation.labels)
-    history.record(
-        train_loss=train_loss,
-        train_accuracy=train_accuracy,
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
-        param_norm=network.norm(),
-    )
+    history.record(**metrics(network, training, validation))
     network.train()
     if not wanted:
         return own
@@ -181,8 +176,18 @@ def measure(
     return wanted[-1]
 
 
-def loss_and_accuracy(outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean negative log likelihood in nats and share of correct predictions, each (R,), from logits (R, N, classes)."""
-    losses = F.cross_entropy(outputs.transpose(1, 2), labels, reduction="none").mean(1)
-    predicted = outputs.max(-1).indices  # argmax, which is several times slower on a CPU
-    return losses, (predicted == labels).double().mean(1)
+@torch.no_grad()
+def metrics(network: Network, training: Examples, validation: Examples) -> dict[str, Tensor]:
+    """Each of `history.METRICS` (R,), of a network in the mode of evaluation."""
+    found: dict[str, Tensor] = {"param_norm": network.norm()}
+    for part, examples in (("train", training), ("val", validation)):
+        log_p = network(examples.images).log_softmax(-1)
+        predicted = log_p.max(-1).indices  # argmax, which is several times slower on a CPU
+        for labels, suffix in ((examples.labels, ""), (examples.true, "_true")):
+            found[f"{part}_loss{suffix}"] = -log_p.gather(-1, labels[..., None])[..., 0].mean(1)
+            found[f"{part}_accuracy{suffix}"] = (predicted == labels).double().mean(1)
+        if part == "train":
+            wrong = examples.labels != examples.true
+            for labels, name in ((examples.labels, "wrong_given"), (examples.true, "wrong_true")):
+                found[name] = ((predicted == labels) & wrong).double().sum(1) / wrong.sum(1)
+    return {name: found[name] for name in METRICS}

@@ -1,0 +1,49 @@
+"""What the outcome of a training depends on besides its parameters and data."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stages import files
+from stages.config import Params
+from stages.errors import UserError
+from stages.training.device import device_name
+
+PLAN = Path("data/plan")
+CODE = tuple(
+    Path("stages", name)
+    for name in ("training", "networks", "regularizers/base.py", "streams.py", "history.py", "rng.py")
+)
+"""The code that the training of all variants uses."""
+
+
+def conditions(params: Params, device: torch.device) -> dict[str, dict[str, Any]]:
+    """For each variant its device, the versions, and the hashes of the code that all share and of its own methods.
+
+    Raises ``UserError`` if the stage `plan` has not found those.
+    """
+    shared = files.sha256(*CODE)
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+    return {
+        name: {
+            "device": device_name(device),
+            "versions": versions,
+            "code": {"training": shared, **_methods(PLAN / f"{name}.json")},
+        }
+        for name in params.variants
+    }
+
+
+def _methods(file: Path) -> dict[str, str]:
+    try:
+        plan = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{file} is missing; `dvc repro plan` makes it") from None
+    found: dict[str, str] = plan["methods"]
+    return found
