@@ -15,7 +15,6 @@ from stages.config import PARAMS
 from stages.datasets.test_set import read_test
 from stages.tasks import read
 
-FOLDER = {"path": "data/images", "image_size": 32, "max_unreadable": 0.01}
 OUTPUTS = ("data/pool.npz", "data/test.npz", "data/splits.json", "data/card.json")
 
 
@@ -176,42 +175,3 @@ def test_damaged_digits_are_noticed(project, capsys):
         assert "digits.npz is not the file that was downloaded first" in capsys.readouterr().err
     finally:
         path.write_bytes(whole)
-
-
-def _places(images):
-    """Where images are in scikit-learn's file; each has one place."""
-    from sklearn.datasets import load_digits
-
-    place = {image.astype(np.uint8).tobytes(): row for row, image in enumerate(load_digits().images)}
-    return [place[np.rint(image[..., 0] * (16 / 255)).astype(np.uint8).tobytes()] for image in images]
-
-
-@pytest.mark.parametrize("split", ["within_writers", "by_blocks"])
-def test_the_test_images_are_spread_over_the_file_or_a_block_at_its_end(project, split):
-    project("data", source="digits", digits={"split": split}, folder=FOLDER, label_noise={"seed": 2021})
-    prepare.main()
-    places, origin = _places(read_test().images), json.loads(prepare.CARD.read_text())["test_origin"]
-    assert len(places) == 500
-    if split == "by_blocks":
-        assert places == list(range(1797 - 500, 1797))
-        assert "consecutive images, which approximates other writers" in origin
-    else:
-        in_tenths = np.bincount(np.array(places) * 10 // 1797)
-        assert (np.abs(in_tenths - 50) < 25).all()  # nearly four standard deviations
-        assert "no handwriting is new" in origin
-
-
-def test_images_near_each_other_in_the_file_look_alike():
-    """What the card says of writers: the most similar image of the same class is often near by."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    place, pixels, labels = np.arange(len(digits.target)), digits.data, digits.target
-    squares = (pixels**2).sum(1)
-    distances = squares[:, None] + squares - 2 * pixels @ pixels.T
-    distances[labels[:, None] != labels] = np.inf
-    np.fill_diagonal(distances, np.inf)
-    near = np.abs(place[:, None] - place) < 1797 // 13  # what a writer has, on average
-    same = np.isfinite(distances)
-    found = near[place, distances.argmin(1)].mean()
-    assert found > 3 * near[same].mean()

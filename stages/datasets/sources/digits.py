@@ -23,11 +23,11 @@ LEVELS = 16
 TEST_SIZE = 500
 WRITERS = "The file does not say who wrote which image, but images of one writer stand together in it"
 ORIGINS = {
-    "within_writers": f"{TEST_SIZE} images drawn once, stratified by class, the same for every seed. {WRITERS}: most writers "
-    "of test images have images in the pool, too, so that no handwriting is new",
-    "by_blocks": f"the last {TEST_SIZE} images of the file, the same for every seed, not stratified by class. {WRITERS}: "
-    "consecutive images, which approximates other writers, although one at the edge may be on both sides. Training and "
-    "validation images share their writers",
+    "within_writers": f"{TEST_SIZE} images drawn once, stratified by class, the same for every seed. "
+    f"{WRITERS}: most writers of test images have images in the pool, too, so that no handwriting is new",
+    "by_blocks": f"the last {TEST_SIZE} images of the file, the same for every seed, not stratified by class. "
+    f"{WRITERS}: consecutive images, which approximates other writers, although one at the edge may be on both sides. "
+    "Training and validation images share their writers",
 }
 """How the test set is chosen, in words, by the value of `split`."""
 
