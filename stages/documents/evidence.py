@@ -43,9 +43,9 @@ class Measure:
         return Measure(self.terms + tuple((-weight, outcome) for weight, outcome in other.terms))
 
 
-def of_benchmark(variant: str, task: str = "clean", metric: str = "test_accuracy") -> Measure:
-    """A metric of a variant of the benchmark."""
-    return Measure(((1.0, OutcomeKey(EVALUATION, f"{variant}/{task}", metric)),))
+def of_benchmark(variant: str, task: str, metric: str, track: str) -> Measure:
+    """A metric of a variant of the benchmark, by how its strengths came about: one of `config.TRACKS`."""
+    return Measure(((1.0, OutcomeKey(EVALUATION, f"{variant}/{task}/{track}", metric)),))
 
 
 def of_document(name: str, case: str, metric: str) -> Measure:
@@ -104,7 +104,7 @@ class Evidence:
     def _outcome(self, wanted: OutcomeKey) -> pd.Series:
         outcomes = self._experiment(wanted.experiment).outcomes
         if wanted.experiment == EVALUATION and wanted.case not in outcomes.index.unique("case"):
-            variant, task = wanted.case.split("/")
+            variant, task, _ = wanted.case.split("/")
             keys = f"`{variant}` under `variants` and `{task}` under `tasks`"
             raise NotTestedError(f"name {keys} in params.yaml, then run `dvc repro claims`")
         return outcomes.loc[(wanted.case, wanted.metric)]
@@ -124,16 +124,21 @@ def read(params: Params, names: Iterable[str]) -> Evidence:
 
 
 def _evaluation(params: Params) -> ExperimentEvidence:
-    """The benchmark: cases are named `<variant>/<task>`; `train_error` is added to the metrics."""
+    """The benchmark: cases are named `<variant>/<task>/<track>`; `train_error` is added to the metrics.
+
+    The value of a seed is the mean over its networks, NaN if one of them has none.
+    """
     file = DATA / "evaluation/runs.parquet"
     runs = pd.read_parquet(file)
     if missing := sorted(set(params.variants) - set(runs["variant"])):
         raise UserError(f"{file} has no results for {', '.join(missing)}; run `dvc repro claims`")
     runs = runs[runs["variant"].isin(params.variants)].copy()
     runs["train_error"] = 1 - runs["train_accuracy"]
-    runs["case"] = runs["variant"] + "/" + runs["task"]
+    runs["case"] = runs["variant"] + "/" + runs["task"] + "/" + runs["track"]
     unfinished = frozenset(runs.loc[runs["unfinished"], "case"])
-    tidy = runs.drop(columns=["variant", "task"]).melt(["case", "seed"], var_name="metric")
+    networks = runs.drop(columns=["variant", "task", "track"]).melt(["case", "seed", "repeat"], var_name="metric")
+    networks["value"] = networks["value"].astype("Float64").to_numpy(np.float64, na_value=np.nan)
+    tidy = networks.groupby(["case", "metric", "seed"])["value"].mean(skipna=False).reset_index()
     card = json.loads((DATA / "card.json").read_text(encoding="utf-8"))
     return ExperimentEvidence(str(file), card["title"], indexed(tidy), {}, unfinished=unfinished)
 
