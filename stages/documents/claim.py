@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import betaincinv  # scipy.stats takes a second to import
 
 from stages.config import Params
 from stages.documents import rules
 from stages.documents.evidence import Evidence, Measure, NotTestedError
-from stages.statistics import Interval, Side, Verdict, mean_interval, ratio_interval, verdict, verdict_of
+from stages.statistics import (
+    Interval,
+    Side,
+    Verdict,
+    mean_interval,
+    ratio_interval,
+    share_interval,
+    verdict,
+    verdict_of,
+)
 
 ROUNDING = 1e-9
 """A share below is none."""
@@ -140,17 +148,14 @@ def effect(part: Points | Percent, evidence: Evidence, params: Params) -> dict[s
     unfinished = evidence.unfinished(*measures(part))
     if isinstance(part, Points):
         values, smallest = evidence.values(part.difference).iloc[:, 0], params.claims.points
-        interval = mean_interval(values.to_numpy(), confidence)
+        interval = mean_interval(evidence.independent(part.difference, values), confidence)
     else:
         table, smallest = evidence.values(part.value, part.reference), params.claims.percent
         own, reference = table.iloc[:, 0], table.iloc[:, 1]
         values = own / reference - 1
         interval = ratio_interval(own.to_numpy(), reference.to_numpy(), confidence)
     constant = interval.n > 1 and np.isfinite(interval.mean) and not interval.has_width
-    if constant:
-        judged = by_count(interval, part.side, smallest / 100)
-    else:
-        judged = verdict(interval, part.side, smallest / 100)
+    rule = by_count if constant else verdict
     return {
         "side": part.side,
         "unit": "points" if isinstance(part, Points) else "percent",
@@ -159,7 +164,7 @@ def effect(part: Points | Percent, evidence: Evidence, params: Params) -> dict[s
         "high": None if constant else rounded(100 * interval.high),
         "n": interval.n,
         "smallest": smallest,
-        "verdict": "undecided" if unfinished else judged,
+        "verdict": "undecided" if unfinished else rule(interval, part.side, smallest / 100),
         "unfinished": unfinished,
         "values": {str(seed): rounded(100 * value) for seed, value in values.items()},
     }
@@ -185,27 +190,19 @@ def counted(part: EveryRun, evidence: Evidence, params: Params) -> dict[str, Any
     unfinished, n = evidence.unfinished(part.share), len(values)
     count = int((values.abs() < ROUNDING).sum())
     judged: Verdict = "fails" if count < n else "holds" if n >= rules.RUNS else "undecided"
-    low, high = share_interval(count, n, params.evaluation.confidence)
+    interval = share_interval(count, n, params.evaluation.confidence)
     return {
         "side": "every",
         "unit": "runs",
         "count": count,
-        "effect": rounded(100 * count / n),
-        "low": rounded(100 * low),
-        "high": rounded(100 * high),
+        "effect": rounded(100 * interval.mean),
+        "low": rounded(100 * interval.low),
+        "high": rounded(100 * interval.high),
         "n": n,
         "verdict": "undecided" if unfinished or not np.isfinite(values).all() else judged,
         "unfinished": unfinished,
         "values": {str(seed): rounded(100 * value) for seed, value in values.items()},
     }
-
-
-def share_interval(count: int, n: int, confidence: float) -> tuple[float, float]:
-    """The interval of a probability from `count` of n runs. Clopper and Pearson, Biometrika 26, 1934."""
-    tail = (1 - confidence) / 2
-    low = betaincinv(count, n - count + 1, tail) if count else 0.0
-    high = betaincinv(count + 1, n - count, 1 - tail) if count < n else 1.0
-    return float(low), float(high)
 
 
 def same(part: Same, evidence: Evidence, params: Params) -> dict[str, Any]:

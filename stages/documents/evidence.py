@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages import documents
-from stages.config import Params
+from stages.config import BASELINE, DEFAULT, Params
 from stages.errors import UserError
+from stages.statistics import as_independent, search_correlation
 
 DATA = Path("data")
 EVALUATION = "evaluation"
@@ -69,6 +71,8 @@ class ExperimentEvidence:
     """The deviations lie there."""
     unfinished: frozenset[str] = frozenset()
     """Cases in which a network was still learning when its epochs were used up."""
+    searches: pd.Series = field(default_factory=pd.Series)
+    """Which search chose the settings of each seed, on the tracks that are tuned."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,34 @@ class Evidence:
         """The cases among those of the measures that had not finished learning."""
         outcomes = [outcome for measure in measures for _, outcome in measure.terms]
         return sorted({o.case for o in outcomes if o.case in self._experiment(o.experiment).unfinished})
+
+    def independent(self, measure: Measure, values: pd.Series) -> NDArray[np.float64]:
+        """The values of a measure by seed, as an interval of independent ones may take them.
+
+        Tuned variants share the luck of their search, which is in the spread then. How much of it there is, is
+        estimated as in the comparisons: from all variants of a task, track and metric. Of several, the most counts.
+        """
+        tuned = {
+            (*outcome.case.split("/")[1:], outcome.metric)
+            for _, outcome in measure.terms
+            if outcome.experiment == EVALUATION and not outcome.case.endswith(f"/{DEFAULT}")
+        }
+        own = values.to_numpy(np.float64)
+        if not tuned:
+            return own
+        correlation = max(self._correlation(*family) for family in tuned)
+        return as_independent(own, self._searches(values.index), correlation)
+
+    def _correlation(self, task: str, track: str, metric: str) -> float:
+        """That of seeds of a search, in the differences of all variants from the reference."""
+        benchmark = self._experiment(EVALUATION)
+        outcomes = benchmark.outcomes.xs(metric, level="metric").unstack("seed")
+        family = outcomes[outcomes.index.str.endswith(f"/{task}/{track}")].dropna(axis=1, how="all")
+        reference = f"{BASELINE}/{task}/{track}"
+        differences = family.drop(reference) - family.loc[reference]
+        return search_correlation(
+            differences.to_numpy(), np.array([benchmark.searches[s] for s in differences.columns])
+        )
 
     def deviation(self, experiment: str, identity: str) -> float:
         return self._experiment(experiment).deviations[identity]
@@ -140,7 +172,8 @@ def _evaluation(params: Params) -> ExperimentEvidence:
     networks["value"] = networks["value"].astype("Float64").to_numpy(np.float64, na_value=np.nan)
     tidy = networks.groupby(["case", "metric", "seed"])["value"].mean(skipna=False).reset_index()
     card = json.loads((DATA / "card.json").read_text(encoding="utf-8"))
-    return ExperimentEvidence(str(file), card["title"], indexed(tidy), {}, unfinished=unfinished)
+    searches = pd.Series({seed: params.search(seed) for seed in runs["seed"].unique().tolist()})
+    return ExperimentEvidence(str(file), card["title"], indexed(tidy), {}, unfinished=unfinished, searches=searches)
 
 
 def _document(folder: Path) -> ExperimentEvidence:
