@@ -116,14 +116,15 @@ class Evidence:
 
     def _correlation(self, task: str, track: str, metric: str) -> float:
         """That of seeds of a search, in the differences of all variants from the reference."""
-        benchmark = self._experiment(EVALUATION)
-        outcomes = benchmark.outcomes.xs(metric, level="metric").unstack("seed")
+        outcomes = self._experiment(EVALUATION).outcomes.xs(metric, level="metric").unstack("seed")
         family = outcomes[outcomes.index.str.endswith(f"/{task}/{track}")].dropna(axis=1, how="all")
         reference = f"{BASELINE}/{task}/{track}"
-        differences = family.drop(reference) - family.loc[reference]
-        return search_correlation(
-            differences.to_numpy(), np.array([benchmark.searches[s] for s in differences.columns])
-        )
+        differences = family.drop(index=reference) - family.loc[reference]
+        return search_correlation(differences.to_numpy(), self._searches(differences.columns))
+
+    def _searches(self, seeds: pd.Index) -> NDArray[np.int64]:
+        """Which search chose the settings of each seed."""
+        return self._experiment(EVALUATION).searches.loc[seeds].to_numpy()
 
     def deviation(self, experiment: str, identity: str) -> float:
         return self._experiment(experiment).deviations[identity]
