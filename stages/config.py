@@ -32,7 +32,7 @@ labels at hand; chosen by clean validation labels, where those at hand are noisy
 NAME = r"[A-Za-z0-9_-]+"
 """What a task or a variant may be called: its name becomes part of those of stages, files and links."""
 
-OWN_KEYS = ("about", "training", "repeats")
+OWN_KEYS = ("about", "training", "repeats", "against")
 """The keys of a variant that name no method."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -167,6 +167,8 @@ class Learning(Section):
     """The keys of ``training`` that a variant may override."""
 
     network: Annotated[str, AfterValidator(_network)]
+    width: Positive
+    """A factor on the network's hidden units or channels."""
     epochs: Count
     batch_size: Count
     optimizer: Literal["sgd", "adam", "adamw"]
@@ -228,6 +230,14 @@ class Variant:
     regularizers: tuple[Regularizer, ...]
     repeats: int = 1
     """How many networks are trained for each split, with initial weights and draws of their own."""
+    against: str = BASELINE
+    """The variant that it is compared with: one with the same network, so that the methods alone differ."""
+
+    @property
+    def tuned_as(self) -> str:
+        """The variant whose searches choose its settings: the one that it is compared with, if it trains on all images
+        and has none left to choose by."""
+        return self.against if self.training.images == "train_and_val" else self.name
 
     def with_parameters(self, changes: Mapping[str, Any]) -> Variant:
         """The variant with other values of some parameters, named as in ``training.lr`` and ``dropout.p``."""
@@ -405,6 +415,9 @@ def _variant(
     repeats = body.get("repeats", 1)
     if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
         problems.append(f"{_key((*where, 'repeats'))}: found {repeats!r}; allowed: a whole number from 1 on")
+    against = body.get("against", BASELINE)
+    if against not in file.variants:
+        problems.append(f"{_key((*where, 'against'))}: found {against!r}; allowed: the name of another variant")
     shared, overrides = file.training.model_dump(), body.get("training", {})
     device = shared.pop("device")
     # Keys and values are reported where the user wrote them, under the variant.
@@ -428,11 +441,11 @@ def _variant(
     if learning is None or None in regularizers:
         return None
     for method in regularizers:
-        if method and (obstacle := method.obstacle(NETWORKS[learning.network])):
+        if method and (obstacle := method.obstacle(NETWORKS[learning.network].scaled(learning.width))):
             fitting = ", ".join(other for other in NETWORKS if not method.obstacle(NETWORKS[other])) or "none"
             problems.append(f"{_key((*where, method.key))}: network {learning.network} {obstacle}; it fits: {fitting}")
     training = Training(**learning.model_dump(), device=device)
-    return Variant(name, about, training, tuple(r for r in regularizers if r is not None), repeats)
+    return Variant(name, about, training, tuple(r for r in regularizers if r is not None), repeats, against)
 
 
 def _named(section: str, name: str, problems: list[str]) -> None:

@@ -28,6 +28,7 @@ from stages.statistics.scores import (
     macro_f1,
     negative_log_likelihood,
     still_falling,
+    still_learning,
 )
 from stages.statistics.searches import (
     as_independent,
@@ -70,6 +71,7 @@ __all__ = [
     "simultaneous_intervals",
     "skewness",
     "still_falling",
+    "still_learning",
     "too_skewed",
     "variance_components",
     "verdict",

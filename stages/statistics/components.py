@@ -24,9 +24,9 @@ class Components:
 def variance_components(values: np.ndarray, searches: np.ndarray) -> Components:
     """Components of values (n, R) of n seeds with R repeats each, by the searches (n,) that the seeds belong to.
 
-    Nested analysis of variance by the method of moments (Searle, Casella and McCulloch 1992, Variance Components,
-    chapter 3), cut off at 0. With a single repeat, split and weights cannot be told apart: weights is NaN and split is
-    their sum. With a single search or one seed for each, search is NaN.
+    Nested analysis of variance by the method of moments (Searle, Casella and McCulloch 1992, Variance Components), cut
+    off at 0. With a single repeat, split and weights cannot be told apart: weights is NaN and split is their sum. With
+    a single search or one seed for each, search is NaN.
     """
     repeats = values.shape[1]
     between, within, size = mean_squares(values.mean(1), searches)

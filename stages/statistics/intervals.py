@@ -41,6 +41,8 @@ def mean_interval(values: np.ndarray, confidence: float) -> Interval:
     mean in some 90 % of cases at n = 10, and in 83 % at n = 5.
     """
     values = np.asarray(values, dtype=float)
+    if not len(values):
+        return UNDEFINED
     n, mean = len(values), float(values.mean())
     if n < 2:
         return Interval(mean, np.nan, np.nan, n)
@@ -70,7 +72,7 @@ def ratio_interval(values: np.ndarray, reference: np.ndarray, confidence: float)
     return Interval(mean, low, high, logs.n)
 
 
-def share_interval(hits: float, n: float, confidence: float) -> Interval:
+def share_interval(hits: int, n: int, confidence: float) -> Interval:
     """Interval of the probability of an event that came about in ``hits`` of n independent runs.
 
     It covers at least as often as it says, for any n; of none or all of the runs it says something, too. Clopper and
@@ -79,7 +81,7 @@ def share_interval(hits: float, n: float, confidence: float) -> Interval:
     tail = (1 - confidence) / 2
     low = float(betaincinv(hits, n - hits + 1, tail)) if hits > 0 else 0.0
     high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
-    return Interval(hits / n, low, high, int(n))
+    return Interval(hits / n, low, high, n)
 
 
 def all_or_nothing(values: np.ndarray) -> tuple[int, int] | None:
@@ -126,7 +128,7 @@ TOO_SKEWED = 0.015
 def coverage_lost(skewness: float, n: int, confidence: float) -> float:
     """By how much the coverage of the t interval of n values falls short of ``confidence`` where they are skewed.
 
-    The second term of Edgeworth's expansion (Hall 1992, The Bootstrap and Edgeworth Expansion, section 2.6) for a gamma
+    The second term of Edgeworth's expansion (Hall 1992, The Bootstrap and Edgeworth Expansion) for a gamma
     distribution, whose excess kurtosis is 3/2 of its squared skewness, with n + 6 in place of n: simulations from n = 5
     to 50 agree to half a point where less than 3 points are lost.
     """

@@ -1,11 +1,13 @@
 """Many variants at once whose settings come from a few searches: dependent seeds, simultaneous intervals, ranks.
 
-The settings of a variant are chosen by K independent searches, and each final seed takes those of one. Seeds of the same
+The settings of a variant are chosen by K independent searches, and each final seed takes those of one. Seeds of a
 search share its luck, so that n of them tell less about a method than n independent ones: the variance of their mean is
-the design effect times larger, 1 + (n/K - 1) rho with their intra-class correlation rho (Kish 1965, Survey Sampling).
+larger by the design effect, 1 + (n/K - 1) rho with their intra-class correlation rho (Kish 1965, Survey Sampling).
 """
 
 from __future__ import annotations
+
+from functools import cache
 
 import numpy as np
 from scipy.special import stdtrit
@@ -23,7 +25,7 @@ def mean_squares(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np
 
     NaN within where no group has two values.
     """
-    _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    counts = np.unique(groups, return_counts=True)[1]
     n, k = len(groups), len(counts)
     means = _group_means(values, groups)
     between = ((means - values.mean(-1, keepdims=True)) ** 2).sum(-1) / max(k - 1, 1)
@@ -82,9 +84,9 @@ def simultaneous_intervals(differences: np.ndarray, confidence: float) -> list[I
 
     Single-step max-|t|: the signs of the rows' deviations are flipped by seed, alike in all rows, and the quantile of
     the largest |t| takes the place of Student's (Westfall and Young 1993, Resampling-Based Multiple Testing). All
-    patterns of signs, or 10,000 random ones. It is never below Student's for one row, nor above Bonferroni's for V; with
-    fewer than six seeds there are too few patterns, and it is Bonferroni's. Rows whose differences are all the same are
-    left out and get an interval of no width, rows with a NaN one of NaN.
+    patterns of signs, or 10,000 random ones. It is never below Student's for one row, nor above Bonferroni's for V;
+    with fewer than six seeds there are too few patterns for 95 %, and it is Bonferroni's. Rows whose differences are
+    all the same are left out and get an interval of no width, rows with a NaN one of NaN.
     """
     n = differences.shape[1]
     means = differences.mean(1)
@@ -114,6 +116,7 @@ def _largest_t(units: np.ndarray, confidence: float) -> float:
     return float(np.clip(t, single, bonferroni))
 
 
+@cache
 def _signs(n: int) -> np.ndarray:
     """Patterns of n signs (F, n): all but mirror images, or random ones that are the same for every call."""
     if 2 ** (n - 1) <= FLIPS:
@@ -126,10 +129,10 @@ def ranks(values: np.ndarray, searches: np.ndarray, confidence: float) -> np.nda
     """Rank of each of V variants by its mean over seeds, with an interval: (V, 3) of rank, lowest and highest.
 
     From values (V, n), of which larger are better, of final seeds with settings from the searches (n,). Rank 1 is best;
-    equal means share the better rank. All differences between two variants get simultaneous intervals, and a variant's
-    best rank is 1 + the number of those that are certainly better, its worst V - the number of those certainly worse. So
-    all V intervals hold at once (Klein, Wright and Wieczorek 2020, https://doi.org/10.1111/rssa.12546). NaN for variants
-    with a NaN, which take no part.
+    equal means share the better rank. All differences between two variants get simultaneous intervals. A variant's best
+    rank is 1 + the number of those that are certainly better, its worst V - the number of those that are certainly
+    worse, so that all V intervals hold at once (Klein, Wright and Wieczorek 2020, A joint confidence region for an
+    overall ranking of populations, JRSS C 69). NaN for variants with a NaN, which take no part.
     """
     found = np.full((len(values), 3), np.nan)
     complete = np.flatnonzero(np.isfinite(values).all(1))
