@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages import documents
-from stages.config import BASELINE, DEFAULT, Params
+from stages.config import DEFAULT, Params
 from stages.errors import UserError
 from stages.statistics import as_independent, search_correlation
 
@@ -73,6 +73,8 @@ class ExperimentEvidence:
     """Cases in which a network was still learning when its epochs were used up."""
     searches: pd.Series = field(default_factory=pd.Series)
     """Which search chose the settings of each seed, on the tracks that are tuned."""
+    against: Mapping[str, str] = field(default_factory=dict)
+    """The reference of each variant that is not its own."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,16 @@ class Evidence:
         return as_independent(own, self._searches(values.index), correlation)
 
     def _correlation(self, task: str, track: str, metric: str) -> float:
-        """That of seeds of a search, in the differences of all variants from the reference."""
-        outcomes = self._experiment(EVALUATION).outcomes.xs(metric, level="metric").unstack("seed")
-        family = outcomes[outcomes.index.str.endswith(f"/{task}/{track}")].dropna(axis=1, how="all")
-        reference = f"{BASELINE}/{task}/{track}"
-        differences = family.drop(index=reference) - family.loc[reference]
-        return search_correlation(differences.to_numpy(), self._searches(differences.columns))
+        """That of seeds of a search, in the differences of all variants from their references."""
+        benchmark = self._experiment(EVALUATION)
+        outcomes = benchmark.outcomes.xs(metric, level="metric").unstack("seed")
+        own, others = (
+            outcomes.reindex([f"{name}/{task}/{track}" for name in names])
+            for names in (benchmark.against, benchmark.against.values())
+        )
+        seeds = own.columns[own.notna().any()]
+        differences = own[seeds].to_numpy() - others[seeds].to_numpy()
+        return search_correlation(differences, self._searches(seeds))
 
     def _searches(self, seeds: pd.Index) -> NDArray[np.int64]:
         """Which search chose the settings of each seed."""
@@ -174,7 +180,10 @@ def _evaluation(params: Params) -> ExperimentEvidence:
     tidy = networks.groupby(["case", "metric", "seed"])["value"].mean(skipna=False).reset_index()
     card = json.loads((DATA / "card.json").read_text(encoding="utf-8"))
     searches = pd.Series({seed: params.search(seed) for seed in runs["seed"].unique().tolist()})
-    return ExperimentEvidence(str(file), card["title"], indexed(tidy), {}, unfinished=unfinished, searches=searches)
+    against = {name: variant.against for name, variant in params.variants.items() if variant.against != name}
+    return ExperimentEvidence(
+        str(file), card["title"], indexed(tidy), {}, unfinished=unfinished, searches=searches, against=against
+    )
 
 
 def _document(folder: Path) -> ExperimentEvidence:
