@@ -1,4 +1,4 @@
-"""The rules by which results are judged, frozen before any run on the seeds that decide.
+"""The rules by which results are judged, frozen before any run of the benchmark on the seeds that decide.
 
 A rule that changes after that date gets an entry in `changes.py`.
 """
@@ -12,7 +12,7 @@ from stages.config import DEFAULT, TUNED
 from stages.statistics import MEANINGFUL
 
 FROZEN = "2026-11-26"
-"""When they were written; nothing had been run on the seeds 100, 101, ... then."""
+"""When they were written; the benchmark had not run on the seeds 100, 101, ... then."""
 RUNS = 10
 """How many runs must agree where they are counted. Then their share, 10 of 10, is above 69 % with 95 % confidence."""
 
@@ -42,12 +42,13 @@ class Rule(NamedTuple):
 RULES = (
     Rule(
         "Seeds",
-        "The seeds from `splits.first` on decide, 100 and up, on which nothing had been run. Settings are chosen on "
-        "the seeds of `tune.first`, which decide nothing.",
+        "In the benchmark the seeds from `splits.first` on decide, 100 and up, on which nothing had been run. Settings "
+        "are chosen on the seeds of `tune.first`, which decide nothing. The documents’ own experiments keep their seeds.",
     ),
     Rule(
         "Headline",
-        "Does a variant, tuned, beat `none`, tuned with as many trials? It is better or worse only if its whole "
+        "Does a variant, tuned, beat `none`, tuned with as many trials (or the plain network that it names with "
+        "`against`)? It is better or worse only if its whole "
         "simultaneous 95 % interval of the difference in test accuracy, paired by seed, lies beyond the smallest "
         "effect that matters. Simultaneous: all intervals of a task and track hold together with 95 %, by the largest "
         "of the t statistics (max-t). Values are averaged over the networks of a seed first, and the luck of the "

@@ -151,7 +151,7 @@ def fresh(seeds: int) -> PointSplits:
     """
     rows = []
     for seed in range(seeds):
-        generator = rng.generator(seed, "logistic_decay.fresh")
+        generator = rng.generator(seed, "logistic_decay.data")
         features, labels = clouds(ROWS, generator)
         order = generator.permutation(ROWS)[TEST:]
         train, (test, test_labels) = features[order], clouds(FRESH_TEST, generator)
