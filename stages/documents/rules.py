@@ -43,14 +43,14 @@ RULES = (
     Rule(
         "Seeds",
         "In the benchmark the seeds from `splits.first` on decide, 100 and up, on which nothing had been run. Settings "
-        "are chosen on the seeds of `tune.first`, which decide nothing. The documents’ own experiments keep their seeds.",
+        "are chosen on the seeds of `tune.first`, which decide nothing. The documents’ own experiments keep their "
+        "seeds.",
     ),
     Rule(
         "Headline",
         "Does a variant, tuned, beat `none`, tuned with as many trials (or the plain network that it names with "
-        "`against`)? It is better or worse only if its whole "
-        "simultaneous 95 % interval of the difference in test accuracy, paired by seed, lies beyond the smallest "
-        "effect that matters. Simultaneous: all intervals of a task and track hold together with 95 %, by the largest "
+        "`against`)? It is better or worse only if its whole simultaneous 95 % interval of the difference in test "
+        "accuracy, paired by seed, lies beyond the smallest effect that matters. Simultaneous: all intervals of a task and track hold together with 95 %, by the largest "
         "of the t statistics (max-t). Values are averaged over the networks of a seed first, and the luck of the "
         "search is in the interval.",
     ),
