@@ -50,9 +50,9 @@ RULES = (
         "Headline",
         "Does a variant, tuned, beat `none`, tuned with as many trials (or the plain network that it names with "
         "`against`)? It is better or worse only if its whole simultaneous 95 % interval of the difference in test "
-        "accuracy, paired by seed, lies beyond the smallest effect that matters. Simultaneous: all intervals of a task and track hold together with 95 %, by the largest "
-        "of the t statistics (max-t). Values are averaged over the networks of a seed first, and the luck of the "
-        "search is in the interval.",
+        "accuracy, paired by seed, lies beyond the smallest effect that matters. Simultaneous: all intervals of a task "
+        "and track hold together with 95 %, by the largest of the t statistics (max-t). Values are averaged over the "
+        "networks of a seed first, and the luck of the search is in the interval.",
     ),
     Rule(
         "Smallest effect that matters",
