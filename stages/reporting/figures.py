@@ -96,6 +96,7 @@ def differences(comparison: Comparison, tasks: Mapping[str, Task]) -> Figure:
             "low": table["simultaneous_low"],
             "high": table["simultaneous_high"],
             "verdict": table["verdict"],
+            "unfinished": table["unfinished"],
         }
     )
     chart = charts.differences(comparison.variants, panels(tasks), float(table["smallest"].iloc[0]))
@@ -103,9 +104,8 @@ def differences(comparison: Comparison, tasks: Mapping[str, Task]) -> Figure:
         "differences",
         f"Test accuracy relative to tuned {BASELINE}",
         "Difference in points, mean over paired seeds. Hollow: with the strengths of params.yaml; full: tuned. The "
-        "intervals hold for all variants of a panel at once. The band holds what is negligible. A triangle points to "
-        "the side of the band on which the whole interval lies. Unfinished: a network was still learning when its "
-        "epochs were used up.",
+        "intervals hold for all variants of a panel at once. The band holds what is negligible. A triangle points to the "
+        "side of the band on which the whole interval lies.",
         chart,
         chart,
         data,

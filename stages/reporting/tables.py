@@ -110,6 +110,8 @@ def methods(results: Results) -> Table:
     for name, variant in results.params.variants.items():
         titles = ", ".join(type(method).title for method in variant.regularizers) or "No method"
         about = variant.about or (summary_of(variant.regularizers[0]) if variant.regularizers else "")
+        if variant.against != BASELINE:
+            about += f" Compared with `{variant.against}`."
         rows.append([variant_cell(name), Cell(titles), Cell(about.replace("`", ""))])
         data.append({"variant": name, "methods": titles, "about": about})
     columns = ["Variant", "Methods", "What it does"]
@@ -232,7 +234,7 @@ def parameters(variant: str, results: Results) -> Table:
     shared = results.params.training.model_dump()
     chosen = {
         (name, track): [dict(one["parameters"]) for one in entries]
-        for name, tracks in results.chosen.get(variant, {}).items()
+        for name, tracks in results.chosen.get(results.params.variants[variant].tuned_as, {}).items()
         for track, entries in tracks.items()
         if name in results.params.tasks
     }
@@ -272,7 +274,9 @@ def variance(results: Results) -> Table:
     own = results.variance[results.variance["task"].isin(list(results.params.tasks))]
     wide = own.pivot(index=["task", "variant", "track"], columns="component", values="value")
     drawn = wide.get(IMAGES_OF_DIFFERENCE, pd.Series(np.nan, wide.index)).groupby(["task", "track"]).median()
-    effects = results.comparisons.query("metric == 'test_accuracy'").groupby(["task", "track"])["design_effect"].median()
+    effects = (
+        results.comparisons.query("metric == 'test_accuracy'").groupby(["task", "track"])["design_effect"].median()
+    )
     tasks = results.params.tasks
     rows, data = [], []
     for (task, variant, track), parts in wide.dropna(subset=["split"]).iterrows() if "split" in wide else ():

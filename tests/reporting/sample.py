@@ -64,7 +64,7 @@ def write_results(
             unfinished = (variant.name, key["task"], key["track"], key["seed"]) == UNFINISHED
             trained = epochs // 3 if diverged else epochs
             rows.append(named | measured(named, params.all_tasks[key["task"]], trained, diverged, unfinished, rng))
-        write_run(root, params, variant, rows[-len(replicas) :], chosen[variant.name], rng)
+        write_run(root, params, variant, rows[-len(replicas) :], chosen[variant.tuned_as], rng)
         # Those of repeated trainings count together.
         for key in [{name: row[name] for name in KEYS} for row in rows[-len(replicas) :] if not row["repeat"]]:
             answers = rng.multinomial(TEST // 3, np.ones(3) / 3, size=3) * variant.repeats
@@ -165,6 +165,8 @@ def write_tuning(root: Path, params: Params, rng: np.random.Generator) -> None:
     rows: list[dict[str, Any]] = []
     chosen: dict[str, dict[str, Any]] = {}
     for variant in params.variants.values():
+        if variant.tuned_as != variant.name:
+            continue
         chosen[variant.name] = {}
         for name, task in params.all_tasks.items():
             if task.tune != name or not task.has(variant.name):
