@@ -63,7 +63,7 @@ def design_effect(searches: np.ndarray, correlation: float) -> float:
     1 + (n/K - 1) rho for K searches of equally many seeds, else Kish's form for clusters of different sizes.
     """
     counts = np.unique(searches, return_counts=True)[1]
-    return float(1 + ((counts**2).sum() / counts.sum() - 1) * correlation)
+    return float(1 + ((counts**2).sum() / max(len(searches), 1) - 1) * correlation)
 
 
 def as_independent(differences: np.ndarray, searches: np.ndarray, correlation: float) -> np.ndarray:
