@@ -24,7 +24,9 @@ def downloaded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
     params = loads_yaml(PARAMS.read_text(encoding="utf-8"))
     params["data"]["source"] = "digits"
-    params["splits"] = {"seeds": 3, "train": 100, "val": 300}
+    params["splits"] = {"first": 100, "seeds": 3, "train": 100, "val": 300}
+    params["tasks"]["random"].pop("seeds", None)
+    params["grid"] |= {"train": [30], "rate": [0.0, 0.2], "seeds": 2}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         PARAMS.write_text(dumps_yaml(params), encoding="utf-8")
