@@ -13,6 +13,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from stages import search
 from stages.config import BASELINE, DEFAULT, TUNED, Params, Task, Variant
 from stages.reporting import pages, site, timing, tuning
 from stages.reporting.comparison import Comparison, Estimate
@@ -266,7 +267,7 @@ def helpers(
         parameters = tuning.typical(chosen, own, results.params) if chosen else {}
         settings = ", ".join(
             f"{key} {tuning.value_of(own, parameters, key):.3g}"
-            for key in tuning.search.space(own, results.params.tune)
+            for key in search.space(own, results.params.tune)
         )
         rows.append(
             [
