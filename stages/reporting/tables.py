@@ -146,7 +146,7 @@ def memorization(comparison: Comparison, tasks: Mapping[str, Task], confidence: 
             row.append(share_cell(comparison.get(variant, name, "accuracy_on_wrong_true", TUNED)))
             row.append(epochs_cell(comparison.get(variant, name, "epochs_to_fit", TUNED)))
         rows.append(row)
-    columns = {name: [*map(TRACK_TITLES.get, task.tracks(name))] for name, task in noisy.items()}
+    columns = {name: [TRACK_TITLES[track] for track in task.tracks(name)] for name, task in noisy.items()}
     data = comparison.frame(["accuracy_on_wrong_given", "accuracy_on_wrong_true", "epochs_to_fit"])
     return Table(
         "memorization",
@@ -271,7 +271,7 @@ def variance(results: Results) -> Table:
     """Where the variance of the test accuracy comes from."""
     own = results.variance[results.variance["task"].isin(list(results.params.tasks))]
     components = list(dict.fromkeys(own["component"]))
-    values = {(row.task, row.variant, row.track, row.component): row.value for row in own.itertuples()}
+    values: dict[Any, float] = own.set_index(["task", "variant", "track", "component"])["value"].to_dict()
     rows = []
     for task, variant, track in dict.fromkeys(own[["task", "variant", "track"]].itertuples(index=False, name=None)):
         row = [Cell(results.params.tasks[task].heading), variant_cell(variant), Cell(TRACK_TITLES[track])]

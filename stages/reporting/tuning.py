@@ -262,7 +262,7 @@ def warnings(results: Results, variant: str) -> list[str]:
 
 def thresholds(params: Params) -> list[str]:
     """When a warning is given, as sentences."""
-    points = pages.points(params.claims.points)
+    smallest = points(params.claims.points)
     return [
         f"More than half of the searches chose a value in the outermost {percent(EDGE)} of the range, at the same end: "
         "a better one may lie beyond it, or, where that end turns the method off, the method is not wanted.",
