@@ -407,7 +407,7 @@ def _cells(file: File, tasks: Mapping[str, Task]) -> dict[str, Task]:
         name = f"grid-{train}-{kind}-{rate:g}".replace(".", "_") if noise else f"grid-{train}"
         images = "all images" if train == "all" else f"{train} images"
         title = f"{images}, {100 * rate:g} % {kind.replace('_', ' ')} noise" if noise else f"{images}, true labels"
-        chosen_on = name if file.grid.tune else (noisy or list(tasks))[0] if noise else next(iter(tasks), name)
+        chosen_on = name if file.grid.tune else next(iter([*(noisy if noise else ()), *tasks]), name)
         found[name] = Task(
             noise=noise, train=train, title=title, tune=chosen_on, seeds=file.grid.seeds, variants=file.grid.variants
         )

@@ -21,12 +21,13 @@ def params(**changes: Any) -> dict[str, Any]:
     content = loads_yaml((ROOT / "params.yaml").read_text())
     content["data"] |= {"source": "digits", "folder": content["data"]["folder"] | {"path": "data/images"}}
     content["splits"] |= {"seeds": 2, "train": 40, "val": 40}
-    content["tune"] |= {"trials": 2, "searches": 1}
-    content["tasks"]["random"] |= {"seeds": 2}
-    content["grid"] |= {"train": [30], "rate": [0.2], "variants": ["none", "l1"], "seeds": 2}
+    content["tune"] |= {"trials": 2, "searches": 2}
+    content["tasks"]["random"].pop("seeds", None)
+    content["grid"] |= {"train": [20], "rate": [0.0], "variants": ["none"], "seeds": 2}
     content["training"] |= {"epochs": 4, "device": "cpu"}
     content["documents"] = {"decay_scaling": {"epochs": 50}}
     content["variants"] = {name: content["variants"][name] for name in VARIANTS}
+    content["variants"]["none"]["repeats"] = 2
     for path, value in changes.items():
         *parents, last = path.split("__")
         place = content

@@ -103,6 +103,28 @@ def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], k
         ("tasks/few", {"train": 0}, ["tasks.few.train: found 0"]),
         ("tasks/few", {"size": 3}, ["tasks.few.size: unknown key; allowed: noise, train, title, about"]),
         ("tasks/few", None, ["tasks.few: found None"]),
+        ("tasks/few", {"train": "most"}, ["tasks.few.train: found 'most'", "from 1 on, or all"]),
+        ("tasks/few", {"train": True}, ["tasks.few.train: found True", "from 1 on, or all"]),
+        ("tasks/few", {"seeds": 1}, ["tasks.few.seeds: found 1", "greater than or equal to 2"]),
+        ("tasks/few", {"tune": "random"}, ["tasks.few.tune: found 'random'", "with searches: clean, partly_random"]),
+        ("tasks/few", {"tune": "odd"}, ["tasks.few.tune: found 'odd'; allowed: a task with searches: clean"]),
+        ("tasks/few", {"variants": ["none", "lasso"]}, ["tasks.few.variants: there is no variant 'lasso'"]),
+        ("tasks/few", {"variants": ["l1"]}, ["tasks.few.variants: 'none' is missing"]),
+        ("grid/variants", ["none", "lasso"], ["grid.variants: there is no variant 'lasso'"]),
+        ("grid/variants", ["l1"], ["grid.variants: 'none' is missing"]),
+        ("grid/rate", [1.5], ["grid.rate.0: found 1.5"]),
+        ("grid/train", [0], ["grid.train.0: found 0", "from 1 on, or all"]),
+        ("grid/kind", ["odd"], ["grid.kind.0: found 'odd'", "class_dependent"]),
+        ("grid/seeds", 1, ["grid.seeds: found 1"]),
+        ("tune/trials", 0, ["tune.trials: found 0"]),
+        ("tune/searches", 0, ["tune.searches: found 0"]),
+        ("tune/lr", [4.0, 0.1], ["tune.lr: found [4.0, 0.1]; allowed: the lower factor first"]),
+        ("tune/lr", [0.0, 1.0], ["tune.lr.0: found 0.0", "greater than 0"]),
+        ("tune/first", 119, ["tune.first: the searches would share seeds with the final trainings"]),
+        ("tune/first", 97, ["tune.first: the searches would share seeds with the final trainings"]),
+        ("training/images", "most", ["training.images: found 'most'", "part_of_train"]),
+        ("variants/none/repeats", 0, ["variants.none.repeats: found 0; allowed: a whole number from 1 on"]),
+        ("variants/none/repeats", True, ["variants.none.repeats: found True"]),
         ("tasks/a.b", {}, ["tasks.a.b", "no dots"]),
         ("variants/l1/l1", {"strenght": 1.0}, ["variants.l1.l1.strenght: unknown key; allowed: strength"]),
         ("variants/l1/l1", {}, ["variants.l1.l1.strength: missing"]),
@@ -177,6 +199,7 @@ def test_a_number_that_dvc_writes_comes_back(strength: float) -> None:
     """`dvc exp run -S` writes 0.00001 as 1e-05."""
     content = loads_yaml((ROOT / "params.yaml").read_text())
     content["variants"] = {"none": {}, "l1": {"l1": {"strength": strength}}}
+    content["grid"]["variants"] = "all"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
         dump_yaml(path, content)
@@ -216,6 +239,62 @@ def test_a_task_has_the_training_images_of_the_splits_and_a_title(edited: Callab
     assert [task.title for task in tasks.values()][:2] == ["clean labels", "partly random labels"]
     assert tasks["few"].heading == "MNIST with 30 images"
     assert tasks["partly_random"].heading == "Partly random labels"
+
+
+def test_a_task_has_tracks_seeds_and_variants_of_its_own(edited: Callable[[str, Any], Path]) -> None:
+    few = {"train": "all", "seeds": 5, "tune": "partly_random", "variants": ["none", "l1"]}
+    params = config.load(edited("tasks/few", few))
+    assert {name: task.tracks(name) for name, task in params.tasks.items()} == {
+        "clean": ("default", "tuned"),
+        "partly_random": ("default", "tuned", "tuned_clean"),
+        "random": ("default", "tuned"),
+        "few": ("default", "tuned"),
+    }
+    task = params.tasks["few"]
+    assert (task.train, task.seeds) == ("all", 5)
+    assert (task.has("l1"), task.has("l2"), params.tasks["clean"].has("l2")) == (True, False, True)
+    assert params.tasks["clean"].seeds == params.splits.seeds
+    assert config.load(edited("tasks/few", {"variants": "all"})).tasks["few"].has("l2")
+
+
+def test_the_grid_has_every_cell_once(edited: Callable[[str, Any], Path]) -> None:
+    grid = {"train": [30, "all"], "rate": [0.0, 0.2], "kind": ["uniform", "class_dependent"], "tune": False}
+    params = config.load(edited("grid", grid | {"variants": ["none", "l1"], "seeds": 3}))
+    assert {name: task.tune for name, task in params.grid.items()} == {
+        "grid-30": "clean",
+        "grid-30-uniform-0_2": "partly_random",
+        "grid-30-class_dependent-0_2": "partly_random",
+        "grid-all": "clean",
+        "grid-all-uniform-0_2": "partly_random",
+        "grid-all-class_dependent-0_2": "partly_random",
+    }
+    assert list(params.all_tasks) == [*params.tasks, *params.grid]
+    for name, task in params.grid.items():
+        assert (task.seeds, task.has("l1"), task.has("l2")) == (3, True, False)
+        assert (task.noise is None) == ("0_2" not in name)
+        assert task.tracks(name) == ("default", "tuned")
+    own = config.load(edited("grid", grid | {"variants": "all", "seeds": 3, "tune": True})).grid
+    assert all(task.tune == name for name, task in own.items())
+    assert own["grid-30-uniform-0_2"].tracks("grid-30-uniform-0_2") == config.TRACKS
+
+
+def test_final_seeds_take_the_searches_in_turn_and_share_no_seed_with_them() -> None:
+    params = config.load(ROOT / "params.yaml")
+    seeds = params.splits.drawn(params.splits.seeds)
+    searches = params.tune.searches
+    assert [params.search(seed) for seed in seeds] == [n % searches for n in range(len(seeds))]
+    assert not set(params.tune.seeds) & set(seeds)
+
+
+def test_other_parameters_change_a_variant_and_nothing_else_of_it() -> None:
+    variant = config.load(ROOT / "params.yaml").variants["everything"]
+    changed = variant.with_parameters({"training.lr": 0.3, "dropout.p": 0.6})
+    expected = variant.parameters()
+    expected["training"]["lr"], expected["dropout"]["p"] = 0.3, 0.6
+    assert changed.parameters() == expected
+    assert (changed.name, changed.repeats) == (variant.name, variant.repeats)
+    assert variant.with_parameters({}) == variant
+    assert hash(changed.training) != hash(variant.training)
 
 
 def test_choosing_a_source_keeps_the_comments(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ def downloaded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
     params = loads_yaml(PARAMS.read_text(encoding="utf-8"))
     params["data"]["source"] = "digits"
-    params["splits"] = {"seeds": 3, "train": 100, "val": 300}
+    params["splits"] = {"first": 100, "seeds": 3, "train": 100, "val": 300}
+    params["tasks"]["random"].pop("seeds", None)
+    params["grid"] |= {"train": [30], "rate": [0.0, 0.2], "seeds": 2}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         PARAMS.write_text(dumps_yaml(params), encoding="utf-8")
@@ -89,9 +91,9 @@ def test_two_runs_write_the_same_bytes(project):
 def test_splits_lie_in_the_pool(project):
     prepare.main()
     pool = read()
-    assert list(pool.tasks) == ["clean", "partly_random", "random"]
+    assert list(pool.tasks) == ["clean", "partly_random", "random", "grid-30", "grid-30-uniform-0_2"]
     splits = pool.tasks["clean"].splits
-    assert list(splits) == [0, 1, 2]
+    assert list(splits) == [100, 101, 102, 1000, 1001, 1002, 1003]  # the final ones, then one for each search
     for split in splits.values():
         indices = np.concatenate([split.train, split.val])
         assert len(np.unique(indices)) == 400
@@ -102,7 +104,11 @@ def test_splits_lie_in_the_pool(project):
 def test_the_default_labels_are_those_of_the_first_results(project):
     """Taken when there were three fixed sets of labels: a change would make published results another experiment."""
     prepare.main()
-    found = {name: sha256(task.labels.tobytes()).hexdigest()[:16] for name, task in read().tasks.items()}
+    found = {
+        name: sha256(task.labels.tobytes()).hexdigest()[:16]
+        for name, task in read().tasks.items()
+        if "grid" not in name
+    }
     assert found == {
         "clean": "f292069af87706dc",
         "partly_random": "adf6105b8eb34dd6",
@@ -116,7 +122,7 @@ def test_the_card_agrees_with_the_arrays(project):
     assert card["source"] == "digits"
     assert tuple(card["image"].values()) == pool.images.shape[1:]
     assert "AFHQ" not in prepare.CARD.read_text()
-    assert card["splits"] == {"seeds": 3, "train": 100, "val": 300}
+    assert card["splits"] == {"first": 100, "seeds": 3, "train": 100, "val": 300}
     assert list(card["counts"]["test"].values()) == np.bincount(test.labels).tolist()
     for name, task in pool.tasks.items():
         labels = task.labels
@@ -141,14 +147,14 @@ def test_a_task_more_changes_nothing_of_the_others(project):
     project("tasks", **{"clean": clean} | more | others)
     prepare.main()
     after = read()
-    assert list(after.tasks) == ["clean", *more, *others]
+    assert [name for name in after.tasks if "grid" not in name] == ["clean", *more, *others]
     for name, task in before.tasks.items():
         assert (after.tasks[name].labels == task.labels).all()
         for seed, split in task.splits.items():
             assert (after.tasks[name].splits[seed].train == split.train).all()
             assert (after.tasks[name].splits[seed].val == split.val).all()
-    assert {name: len(task.splits[0].train) for name, task in after.tasks.items()}["many"] == 400
-    assert set(after.tasks["few"].splits[2].train) < set(after.tasks["clean"].splits[2].train)
+    assert {name: len(task.splits[100].train) for name, task in after.tasks.items()}["many"] == 400
+    assert set(after.tasks["few"].splits[102].train) < set(after.tasks["clean"].splits[102].train)
     assert (after.tasks["few"].labels == after.true).all()
     tasks = json.loads(prepare.CARD.read_text())["tasks"]
     assert tasks["pairs"]["wrong_share"] == pytest.approx(0.3, abs=5e-3)

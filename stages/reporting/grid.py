@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages.config import BASELINE, DEFAULT, TUNED, Params, Task
-from stages.reporting import overviews, pages, site
+from stages.reporting import overviews, pages, site, summary
 from stages.reporting.comparison import Comparison
 from stages.reporting.figures import Drawing, Figure
 from stages.reporting.results import Results
@@ -106,8 +106,7 @@ def pairs_table(comparison: Comparison, pairs: pd.DataFrame, name: str, task: Ta
         f"pairs-{name}",
         f"Test accuracy on {task.title} against that of tuned {BASELINE}, seed by seed, in points: the mean with its "
         f"simultaneous {percent(params.evaluation.confidence)} interval; the probability, in percent, of being better "
-        f"on a "
-        "seed, with its interval; the seeds on which it is; and the extremes and the median. The CSV file has each pair.",
+        "on a seed, with its interval; the seeds on which it is; the extremes and the median. The CSV file has each pair.",
         ["Variant", "Difference", "Better (%)", "Seeds", "Lowest", "Median", "Highest"],
         rows,
         own.drop(columns="task"),
@@ -271,8 +270,7 @@ def profile_figure(profile: pd.DataFrame, tasks: int, params: Params) -> Figure:
         "The share of tasks on which a variant is at most so many points of test accuracy behind the best variant of "
         "that "
         "task. A curve that starts high belongs to a variant that is often the best; one that soon reaches 100 % to "
-        "one "
-        f"that is never far behind. Dashed: {pages.points(params.claims.points)}, the smallest difference that matters.",
+        f"one never far behind. Dashed: {summary.points(params.claims.points)}, the smallest difference that matters.",
         chart,
         chart,
         data[["panel", "variant", "series", "x", "value"]],
@@ -306,7 +304,7 @@ def profile_table(scores: pd.DataFrame, params: Params) -> Table:
     return Table(
         "grid-profile-summary",
         "Percentage of tasks on which a variant is the best, and is at most "
-        f"{pages.points(smallest)} behind the best; and the points that it is behind, on average and at most.",
+        f"{summary.points(smallest)} behind the best; and the points that it is behind, on average and at most.",
         ["Variant", "Best (%)", "Close (%)", "Behind", "At most"],
         rows,
         data,

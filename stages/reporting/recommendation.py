@@ -13,8 +13,9 @@ import pandas as pd
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from stages import search
 from stages.config import BASELINE, DEFAULT, TUNED, Params, Task, Variant
-from stages.reporting import pages, site, timing, tuning
+from stages.reporting import pages, site, summary, timing, tuning
 from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.figures import Drawing
 from stages.reporting.results import Results
@@ -151,7 +152,7 @@ def surely_above_zero(estimate: Estimate) -> bool:
 
 def headline(task: Task, compared: Found, better: Found, params: Params) -> str:
     """The answer in one sentence."""
-    points = pages.points(params.claims.points)
+    points = summary.points(params.claims.points)
     if not compared:
         return f"On {task.title}, there is nothing to compare."
     methods = f"{len(compared)} variant{'s' * (len(compared) != 1)}"
@@ -196,7 +197,7 @@ def details(estimate: Estimate, spent: Cost) -> list[str]:
 def slighter(above: Found, params: Params) -> list[str]:
     """Variants that gain something, perhaps too little to matter."""
     names = _listed([f"`{name}` ({_with_interval(estimate)})" for name, estimate in above])
-    return [f"Sure to gain something, but perhaps less than {pages.points(params.claims.points)}: {names}."]
+    return [f"Sure to gain something, but perhaps less than {summary.points(params.claims.points)}: {names}."]
 
 
 def closest(compared: Found, params: Params) -> list[str]:
@@ -266,7 +267,7 @@ def helpers(
         parameters = tuning.typical(chosen, own, results.params) if chosen else {}
         settings = ", ".join(
             f"{key} {tuning.value_of(own, parameters, key):.3g}"
-            for key in tuning.search.space(own, results.params.tune)
+            for key in search.space(own, results.params.tune)
         )
         rows.append(
             [

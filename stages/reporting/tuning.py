@@ -78,7 +78,7 @@ def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[st
         name: selection_table(results, name, task) for name, task in tasks.items() if TUNED_CLEAN in task.tracks(name)
     }
     warned = warning_table(results)
-    shown = [
+    shown: list[Table | Ladder] = [
         *trials.values(),
         *epochs.values(),
         *gain_tables.values(),
@@ -222,7 +222,7 @@ def gains(results: Results) -> pd.DataFrame:
 
 
 def budgets(results: Results, tasks: Mapping[str, Task]) -> pd.DataFrame:
-    """`variant, task, track, epochs, score`: validation accuracy by the labels at hand after so many epochs, in percent.
+    """`variant, task, track, epochs, score`: validation accuracy by the labels at hand after so many epochs (%).
 
     A replica that has stopped, by itself or as it diverged, keeps its last value. Means over the final seeds.
     """
@@ -262,7 +262,7 @@ def warnings(results: Results, variant: str) -> list[str]:
 
 def thresholds(params: Params) -> list[str]:
     """When a warning is given, as sentences."""
-    points = pages.points(params.claims.points)
+    smallest = points(params.claims.points)
     return [
         f"More than half of the searches chose a value in the outermost {percent(EDGE)} of the range, at the same end: "
         "a better one may lie beyond it, or, where that end turns the method off, the method is not wanted.",
@@ -358,7 +358,7 @@ def summary(gained: pd.DataFrame, tasks: Mapping[str, Task], params: Params) -> 
             f"accuracy by {number(test, 1, signed=True)} points."
         )
         if len(own) > 1:
-            middle = own.drop(BASELINE).median()
+            middle = own.drop(BASELINE)[["promised", "kept", "curse", "test"]].median()
             text += (
                 f" Over the other variants the median is {number(middle['test'], 1, signed=True)} points. On the "
                 f"images "
@@ -469,7 +469,7 @@ def selections(results: Results, name: str) -> pd.DataFrame:
     given, clean = (means.xs(track, level="track").dropna() for track in (TUNED, TUNED_CLEAN))
     variants = [variant for variant in results.params.variants if variant in given.index.intersection(clean.index)]
     added = (clean.loc[variants] - given.loc[variants]).to_numpy()
-    searches = np.array([results.params.search(int(seed)) for seed in list(means)])
+    searches = np.array([results.params.search(seed) for seed in means.columns.to_numpy(int)])
     spread = as_independent(added, searches, search_correlation(added, searches))
     intervals = [mean_interval(values, results.params.evaluation.confidence) for values in spread]
     return pd.DataFrame(
@@ -487,14 +487,15 @@ def selections(results: Results, name: str) -> pd.DataFrame:
 def selection_table(results: Results, name: str, task: Task) -> Table:
     """Choosing by the labels at hand against choosing by clean ones."""
     data = selections(results, name)
+    records: list[dict[Any, Any]] = data.to_dict("records")
     rows = [
         [
-            variant_cell(row.variant),
-            number_cell(row.given, 1),
-            number_cell(row.clean, 1),
-            Cell(number(row.difference, 1, signed=True), span(row.low, row.high, 1), float(row.difference)),
+            variant_cell(row["variant"]),
+            number_cell(row["given"], 1),
+            number_cell(row["clean"], 1),
+            Cell(number(row["difference"], 1, signed=True), span(row["low"], row["high"], 1), row["difference"]),
         ]
-        for row in data.itertuples()
+        for row in records
     ]
     return Table(
         f"tuning-selection-{name}",

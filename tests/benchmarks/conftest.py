@@ -69,7 +69,9 @@ def examples(folder: Path, splits: Splits, device: torch.device) -> Callable[[in
 
     @functools.cache
     def of(replicas: int) -> tuple[Examples, Examples]:
-        training, validation = (select(images, [labels] * replicas, [chosen] * replicas, device) for chosen in splits)
+        training, validation = (
+            select(images, [labels] * replicas, labels, [chosen] * replicas, device) for chosen in splits
+        )
         return training, validation
 
     return of

@@ -61,8 +61,8 @@ def test_training_sets_of_a_seed_are_nested_and_stratified(case, per_cent, seeds
     least, most = -(-len(labels) // np.bincount(labels).min()) + 1, len(labels) - val
     assume(least <= train)
     sizes = {str(n): least + (most - least) * share // 100 for n, share in enumerate(per_cent)}
-    found = draw_splits(labels, classes, seeds, train, val, {"base": train, **sizes})
-    alone = draw_splits(labels, classes, seeds, train, val, {"base": train})["base"]
+    found = draw_splits(labels, classes, range(seeds), train, val, {"base": train, **sizes})
+    alone = draw_splits(labels, classes, range(seeds), train, val, {"base": train})["base"]
     share = np.bincount(labels) / len(labels)
     for seed in range(seeds):
         own = sorted((found[name][seed] for name in found), key=lambda split: len(split.train))
@@ -80,8 +80,8 @@ def test_training_sets_of_a_seed_are_nested_and_stratified(case, per_cent, seeds
 
 def test_a_task_more_leaves_the_training_sets_of_the_others():
     labels = np.arange(200) % 4
-    one = draw_splits(labels, tuple("abcd"), 2, 20, 30, {"few": 9, "many": 50})
-    two = draw_splits(labels, tuple("abcd"), 2, 20, 30, {"fewer": 5, "few": 9, "more": 120, "many": 50})
+    one = draw_splits(labels, tuple("abcd"), range(2), 20, 30, {"few": 9, "many": 50})
+    two = draw_splits(labels, tuple("abcd"), range(2), 20, 30, {"fewer": 5, "few": 9, "more": 120, "many": 50})
     for name, seed in itertools.product(one, range(2)):
         assert one[name][seed].train.tolist() == two[name][seed].train.tolist()
 
@@ -89,7 +89,7 @@ def test_a_task_more_leaves_the_training_sets_of_the_others():
 @given(feasible(), st.integers(2, 4))
 def test_splits_are_disjoint_exact_and_stratified(case, seeds):
     labels, train, val = case
-    splits = draw_splits(labels, tuple("abcde"[: labels.max() + 1]), seeds, train, val, {"all": train})["all"]
+    splits = draw_splits(labels, tuple("abcde"[: labels.max() + 1]), range(seeds), train, val, {"all": train})["all"]
     assert list(splits) == list(range(seeds))
     for split in splits.values():
         assert (len(split.train), len(split.val)) == (train, val)
@@ -100,7 +100,7 @@ def test_splits_are_disjoint_exact_and_stratified(case, seeds):
 
 
 def _splits(seeds: int = 3, train: int = 20, val: int = 30) -> dict:
-    return draw_splits(np.arange(200) % 4, tuple("abcd"), seeds, train, val, {"all": train})["all"]
+    return draw_splits(np.arange(200) % 4, tuple("abcd"), range(seeds), train, val, {"all": train})["all"]
 
 
 def test_more_seeds_leave_the_others_as_they_are():
@@ -134,5 +134,5 @@ def test_seeds_differ():
 def test_too_few_images_name_the_key(counts, train, val, few, said):
     labels = np.repeat(np.arange(2), counts)
     with pytest.raises(UserError) as error:
-        draw_splits(labels, ("a", "b"), 2, train, val, {"few": few})
+        draw_splits(labels, ("a", "b"), range(2), train, val, {"few": few})
     assert all(text in str(error.value) for text in said)

@@ -127,11 +127,12 @@ def examples(seed: int, n: int) -> Examples:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(CLASSES, (1, n), generator=generator)
     noise = torch.randn(1, n, *SHAPE, generator=generator)
-    return Examples(0.3 * noise + (labels.view(1, n, 1, 1, 1) - 1) * 0.4, labels)
+    return Examples(0.3 * noise + (labels.view(1, n, 1, 1, 1) - 1) * 0.4, labels, labels)
 
 
 def stacked(parts: Sequence[Examples]) -> Examples:
-    return Examples(torch.cat([p.images for p in parts]), torch.cat([p.labels for p in parts]))
+    images, labels, true = (torch.cat([getattr(p, part) for p in parts]) for part in ("images", "labels", "true"))
+    return Examples(images, labels, true)
 
 
 def regularizers(**parameters: dict[str, Any]) -> list[Regularizer]:

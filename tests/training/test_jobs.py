@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from stages.config import Training
+from stages.errors import UserError
 from stages.history import METRICS, measured_epochs
 from stages.networks import NETWORKS, parameter_count
 from stages.regularizers import REGULARIZERS, Regularizer
 from stages.tasks import Material, Split, TaskData
 from stages.training import jobs, parallel
 from stages.training.device import find_device
-from stages.training.jobs import Replica, Unit, address, most, together, train_all, train_stack
+from stages.training.jobs import REPEAT, Replica, Unit, address, most, read, together, train_all, train_stack
 from stages.training.parallel import in_threads
 from tests import small
 from tests.training.conftest import CPU, IN_PARAMS, METHODS, PARAMS, Methods, Settings, every_kind, regularizers
@@ -49,7 +50,7 @@ MATERIAL = make_material()
 
 
 def unit(task: str = "clean", seed: int = 0, methods: Sequence[Regularizer] = (), **changes: Any) -> Unit:
-    return Unit(BASE.model_copy(update=changes), tuple(methods), task, seed)
+    return Unit("none", BASE.model_copy(update=changes), tuple(methods), task, seed)
 
 
 def all_units(*seeds: int, methods: Sequence[Regularizer] = (), **changes: Any) -> list[Unit]:
@@ -132,7 +133,7 @@ def test_units_that_share_a_stack_can_be_trained_and_end_as_alone(units: list[Un
     beside = train_stack(stack, MATERIAL, CPU)[stack.index(chosen)]
     assert alone.keys() == beside.keys()
     for name, value in alone.items():
-        assert torch.allclose(value.double(), beside[name].double(), atol=2e-3), name
+        assert torch.allclose(value.double(), beside[name].double(), atol=2e-3, equal_nan=True), name
 
 
 def test_on_a_cpu_small_networks_share_a_stack_and_every_core_has_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,11 +142,11 @@ def test_on_a_cpu_small_networks_share_a_stack_and_every_core_has_work(monkeypat
         for shape, expected in (((8, 8, 1), {1: 2, 2: 2, 4: 4}[cores]), ((32, 32, 3), 15), ((64, 64, 3), 30)):
             material = make_material(15, shape)
             units = [
-                Unit(BASE, (), task, seed)
+                Unit("none", BASE, (), task, seed)
                 for task in material.tasks
                 for seed in material.tasks[task].splits
                 if seed != 3
-            ] + [Unit(BASE, (), task, 0) for task in ("clean", "random")]
+            ] + [Unit("none", BASE, (), task, 0) for task in ("clean", "random")]
             sizes = [len(stack) for stack in together(units, material, CPU)]
             assert sum(sizes) == 30
             assert len(sizes) == expected
@@ -154,7 +155,7 @@ def test_on_a_cpu_small_networks_share_a_stack_and_every_core_has_work(monkeypat
 
 def test_a_gpu_takes_as_many_replicas_as_its_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     material = make_material(16, (32, 32, 3))
-    units = [Unit(BASE, (), task, seed) for task in material.tasks for seed in range(16) if seed != 3]
+    units = [Unit("none", BASE, (), task, seed) for task in material.tasks for seed in range(16) if seed != 3]
 
     def sizes(memory: int) -> list[int]:
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=memory))
@@ -320,9 +321,10 @@ def test_the_order_of_methods_does_not_name_another_replica() -> None:
 
 def same(a: Replica, b: Replica) -> bool:
     return (
-        (a.task, a.seed, a.diverged, a.initial_norms) == (b.task, b.seed, b.diverged, b.initial_norms)
+        (a.diverged, a.initial_norms) == (b.diverged, b.initial_norms)
         and np.array_equal(a.epochs, b.epochs)
-        and np.array_equal(a.history, b.history)
+        and np.array_equal(a.history, b.history, equal_nan=True)
+        and np.array_equal(list(a.final.values()), list(b.final.values()), equal_nan=True)
         and a.weights.keys() == b.weights.keys()
         and all(torch.equal(value, b.weights[name]) for name, value in a.weights.items())
     )
@@ -346,19 +348,19 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Unit]:
 
 
 def all_of(units: Sequence[Unit], store: Path, material: Material = MATERIAL) -> list[Replica]:
-    return train_all("a title", units, material, find_device("cpu"), store, CONDITIONS)
+    files = train_all("a title", units, material, find_device("cpu"), store, {"none": CONDITIONS})
+    return [read(files[one]) for one in units]
 
 
 @every_kind
 def test_each_outcome_is_what_its_unit_was_trained_to(tmp_path: Path, network: str) -> None:
     units = all_units(2, 0, 3, network=network)
     outcome = all_of(units, tmp_path)
-    assert [(r.task, r.seed) for r in outcome] == [(u.task, u.seed) for u in units]
     for one, replica in zip(units, outcome, strict=True):
         (tensors,) = train_stack([one], MATERIAL, CPU)
         assert replica.epochs.tolist() == measured_epochs(3)
         assert replica.history.shape == (4, len(METRICS))
-        assert np.allclose(replica.history, tensors["history"], atol=1e-4)
+        assert np.allclose(replica.history, tensors["history"], atol=1e-4, equal_nan=True)
         assert not replica.diverged
         weights = {name: value for name, value in tensors.items() if name.startswith("weights/")}
         assert {f"weights/{name}" for name in replica.weights} == set(weights)
@@ -404,17 +406,19 @@ def test_another_seed_or_value_trains_only_what_is_new(
 def test_a_relabelled_task_trains_only_itself(tmp_path: Path, trained: list[Unit]) -> None:
     all_of(all_units(0, 1), tmp_path)
     trained.clear()
-    all_of(all_units(0, 1), tmp_path, label_changed(lambda split: split.train[0]))
-    assert {one.task for one in trained} == {"clean"}
-    assert (unit("clean", 0)) in trained
+    all_of(all_units(0, 1), tmp_path, with_task(lambda labels, split: labels, "random"))
+    assert {one.task for one in trained} <= {"random"}
+    assert trained == []  # with the labels of `clean` it is the same training
+    all_of(all_units(0, 1), tmp_path, with_task(lambda labels, split: (labels + 1) % 3, "random"))
+    assert set(trained) == {unit("random", 0), unit("random", 1)}
 
 
 def test_two_tasks_of_the_same_labels_are_the_same_training(tmp_path: Path) -> None:
     material = with_task(lambda labels, split: labels, "random")
     outcome = all_of(all_units(0, 1, 2), tmp_path, material)
     for clean, other in zip(outcome[:3], outcome[3:], strict=True):
-        assert clean.task != other.task
-        assert same(clean, replace(other, task="clean"))
+        assert same(clean, other)
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.parametrize("how", small.DAMAGES)
@@ -478,7 +482,7 @@ def test_neither_cores_nor_stacks_matter(
     monkeypatch.setattr(jobs, "cores", lambda: cores)
     monkeypatch.setattr(jobs, "CPU_STACK", limit)
     for a, b in zip(expected, all_of(all_units(0, 1, 2), tmp_path / "second"), strict=True):
-        assert np.allclose(a.history, b.history, atol=1e-4)
+        assert np.allclose(a.history, b.history, atol=1e-4, equal_nan=True)
         assert all(torch.allclose(value, b.weights[name], atol=1e-4) for name, value in a.weights.items())
 
 
@@ -488,7 +492,7 @@ def test_a_replica_that_stopped_early_has_the_rows_it_was_measured_for(tmp_path:
     assert len({len(replica.epochs) for replica in outcome}) > 1
     for replica in outcome:
         assert replica.epochs.tolist() == list(range(len(replica.history)))
-        assert np.isfinite(replica.history).all()
+        assert np.isfinite(replica.history[:, METRICS.index("val_loss")]).all()
 
 
 def test_a_diverged_replica_says_so(tmp_path: Path) -> None:
@@ -502,6 +506,80 @@ def test_a_diverged_replica_says_so(tmp_path: Path) -> None:
 def test_values_of_all_methods_are_in_the_record_of_a_unit() -> None:
     one = unit(methods=[REGULARIZERS[key](**IN_PARAMS[key]) for key in REGULARIZERS])
     assert one.parameters == {"training": BASE.model_dump(exclude={"device"}), **IN_PARAMS}
+
+
+# Repeats, and which images are trained on.
+
+
+def test_repeats_have_weights_of_their_own_and_the_first_is_a_run_without_repeats(tmp_path: Path) -> None:
+    one = unit(seed=1)
+    repeats = [replace(one, repeat=repeat) for repeat in range(3)]
+    assert len({address(each, MATERIAL, CONDITIONS) for each in repeats}) == 3
+    first, *others = all_of(repeats, tmp_path / "many")
+    assert same(first, all_of([one], tmp_path / "one")[0])
+    norms = {replica.history[0, METRICS.index("param_norm")] for replica in (first, *others)}
+    assert len(norms) == 3
+    assert max(len(MATERIAL.tasks["clean"].splits), 1) < REPEAT  # or a seed would be another's repeat
+
+
+def test_what_a_network_trains_on_names_it_and_is_that() -> None:
+    split = Split(np.arange(100), np.arange(100, 400))
+    train, val = split.parts("train")
+    assert (train.tolist(), val.tolist()) == (list(range(100)), list(range(100, 400)))
+    train, val = split.parts("train_and_val")
+    assert sorted(train.tolist()) == list(range(400))
+    assert val.tolist() == split.val.tolist()
+    train, val = split.parts("part_of_train")
+    assert (len(train), len(val)) == (80, 20)
+    assert sorted([*train, *val]) == list(range(100))  # so they are disjoint, and none of the others
+    kinds = [unit(images=images) for images in ("train", "train_and_val", "part_of_train")]
+    assert len({address(one, MATERIAL, CONDITIONS) for one in kinds}) == 3
+    assert len(together(kinds, MATERIAL, CPU)) == 3
+
+
+def test_the_stack_trains_on_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    original = jobs.train
+
+    def noted(own: Any, training: Any, validation: Any, *rest: Any) -> Any:
+        seen.append((training.labels.shape[1], validation.labels.shape[1]))
+        return original(own, training, validation, *rest)
+
+    monkeypatch.setattr(jobs, "train", noted)
+    for images in ("train", "train_and_val", "part_of_train"):
+        train_stack([unit(images=images)], MATERIAL, CPU)
+    assert seen == [(12, 10), (22, 10), (9, 3)]
+
+
+def test_wrong_labels_are_measured_where_there_are_any(tmp_path: Path) -> None:
+    clean, random = all_of([unit("clean", epochs=20), unit("random", epochs=20)], tmp_path)
+    curves = [{name: r.history[:, METRICS.index(name)] for name in METRICS} for r in (clean, random)]
+    assert np.isnan(curves[0]["wrong_given"]).all()
+    assert np.isnan(curves[0]["wrong_true"]).all()
+    assert (curves[0]["train_accuracy_true"] == curves[0]["train_accuracy"]).all()
+    assert (curves[0]["val_accuracy_true"] == curves[0]["val_accuracy"]).all()
+    assert (curves[1]["wrong_given"] + curves[1]["wrong_true"] <= 1 + 1e-9).all()  # the two labels differ
+    task = MATERIAL.tasks["random"]
+    chosen = task.splits[0].train
+    wrong = (task.labels[chosen] != MATERIAL.true[chosen]).sum()
+    right = len(chosen) - wrong
+    assert 0 < wrong < len(chosen)
+    # Hits on rightly labelled images are hits by both labels.
+    given = curves[1]["train_accuracy"] * len(chosen) - curves[1]["wrong_given"] * wrong
+    true = curves[1]["train_accuracy_true"] * len(chosen) - curves[1]["wrong_true"] * wrong
+    assert given == pytest.approx(true, abs=1e-4)
+    assert (given <= right + 1e-4).all()
+
+
+def test_where_only_what_was_measured_is_kept_there_are_no_weights(tmp_path: Path) -> None:
+    one = unit()
+    files = train_all("a title", [one], MATERIAL, CPU, tmp_path, {"none": CONDITIONS}, measured_only=True)
+    replica = read(files[one])
+    assert replica.weights == {}
+    assert same(replica, replace(all_of([one], tmp_path / "all")[0], weights={}))
+    files[one].unlink()
+    with pytest.raises(UserError, match="has vanished or was damaged"):
+        read(files[one])
 
 
 # Threads.

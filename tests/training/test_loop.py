@@ -179,7 +179,7 @@ def test_every_epoch_shows_every_image_once(settings: Settings, batch_size: int)
 def test_a_diverging_replica_is_marked_and_harms_no_other(settings: Settings) -> None:
     parts = [examples(seed, 24) for seed in range(3)]
     # Steps of this replica overflow: its pixels are far outside the range of images.
-    parts[1] = Examples(parts[1].images * 1e18, parts[1].labels)
+    parts[1] = replace(parts[1], images=parts[1].images * 1e18)
     validation = stacked([examples(1000 + seed, 30) for seed in range(3)])
     trained = train([Job(settings(), (), seed) for seed in range(3)], stacked(parts), validation, CLASSES)
     assert trained.history.diverged.tolist() == [False, True, False]
@@ -253,7 +253,8 @@ def test_everything_is_placed_on_the_device(
     with FakeTensorMode(allow_non_fake_inputs=True):
         device = torch.device("cuda")
         streams = Streams([0, 1], device)
-        data = Examples(torch.empty(2, 7, *SHAPE, device=device), torch.zeros(2, 7, dtype=torch.long, device=device))
+        labels = torch.zeros(2, 7, dtype=torch.long, device=device)
+        data = Examples(torch.empty(2, 7, *SHAPE, device=device), labels, labels)
         stack, works = build(jobs, SHAPE, CLASSES, device)
         stack.draw(streams)
         opt = make_optimizer(jobs, works, list(stack.parameters()))

@@ -128,7 +128,8 @@ torch.set_num_threads(1)
 from stages import config
 from stages.training.examples import Examples
 from stages.training.loop import OPTIMIZERS, Job, train
-data = Examples(torch.rand(1, 6, 1, 4, 4), torch.arange(6)[None] % 2)
+LABELS = torch.arange(6)[None] % 2
+data = Examples(torch.rand(1, 6, 1, 4, 4), LABELS, LABELS)
 params = config.load()
 everything = [m for v in params.variants.values() if v.name == "everything" for m in v.regularizers]
 for name, network in zip(OPTIMIZERS, ("AnimalNet", "SmallConvNet", "SmallResNet"), strict=True):
