@@ -76,7 +76,9 @@ DIRECTIONS = {
 
 
 @cache
-def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: float) -> Spec:
+def differences(
+    variants: tuple[str, ...], panels: tuple[str, ...], smallest: float, domain: tuple[float, float]
+) -> Spec:
     """Two dots with intervals for each variant, as written and tuned, over the band of negligible differences.
 
     Data: `panel, variant, track, difference, low, high, verdict, unfinished` with a verdict of `DIRECTIONS` and a count
@@ -84,6 +86,7 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: fl
     """
     verdicts = alt.Scale(domain=list(DIRECTIONS), range=[color for color, _ in DIRECTIONS.values()])
     shapes = alt.Scale(domain=verdicts.domain, range=[shape for _, shape in DIRECTIONS.values()])
+    scale = alt.Scale(domain=list(domain), clamp=True, nice=False)
     band = alt.Chart().mark_rect(color=GRID).encode(x=alt.datum(-smallest), x2=alt.datum(smallest))
     base = alt.Chart().encode(
         y=rows_of("variant", variants),
@@ -92,7 +95,8 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: fl
     )
     zero = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     intervals = base.mark_rule(strokeWidth=1.5).encode(
-        x=alt.X("low:Q").title("Difference from the tuned reference (points)").axis(tickCount=6), x2="high:Q"
+        x=alt.X("low:Q").title("Difference from the tuned reference (points)").scale(scale).axis(tickCount=6),
+        x2="high:Q",
     )
     dots = base.encode(
         x="difference:Q",

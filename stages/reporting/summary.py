@@ -65,8 +65,8 @@ def methods(comparison: Comparison, tasks: Mapping[str, Task], against: Collecti
             text += f" (not final for {unfinished} of them, whose networks were still learning)"
         clauses.append(text)
     return (
-        f"Of the methods, compared with plain training that is tuned alike, by more than {smallest} and beyond what chance "
-        f"explains, {'; '.join(clauses)}."
+        f"Of the methods, compared with plain training that is tuned alike, by more than {smallest} and beyond what "
+        f"chance explains, {'; '.join(clauses)}."
     )
 
 
@@ -87,7 +87,8 @@ def wrong_labels(comparison: Comparison, noisy: Mapping[str, Task]) -> str:
     found = compared(comparison, name, "accuracy_on_wrong_given")
     fewer = {variant: one for variant, one in found.items() if one.verdict == "lower"}
     unfinished = sum(one.verdict == "unfinished" for one in found.values())
-    text += f"; {counted(len(fewer), len(found))} of the other variants {'memorizes' if len(fewer) == 1 else 'memorize'} fewer"
+    memorizes = "memorizes" if len(fewer) == 1 else "memorize"
+    text += f"; {counted(len(fewer), len(found))} of the variants compared with it {memorizes} fewer"
     if fewer:
         least = min(fewer, key=lambda variant: fewer[variant].value.mean)
         better = [v for v in fewer if comparison[v, name, "test_accuracy", TUNED].verdict == "better"]

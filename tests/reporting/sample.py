@@ -38,8 +38,7 @@ SEARCHES, TRIALS = 2, 4
 DIVERGED = ("large_lr", "random", TUNED, FIRST + 1)
 UNFINISHED = ("l1", "partly_random", TUNED, FIRST + 2)
 FAILING = "large_lr"
-"""On clean labels it is worse than the reference by far more than its seeds differ, so that one comparison is sure to be
-decided."""
+"""On clean labels it is worse than the reference by far more than seeds differ, so that one comparison is decided."""
 SHAPES = {"fc1.weight": (5, 64), "fc1.bias": (5,), "fc2.weight": (3, 5), "fc2.bias": (3,)}
 
 
@@ -177,7 +176,7 @@ def write_tuning(root: Path, params: Params, rng: np.random.Generator) -> None:
                 rows += own
                 for track, metric in ((TUNED, "val_accuracy"), (TUNED_CLEAN, "val_accuracy_true")):
                     if track in picks:
-                        best = max(own, key=lambda row: row[metric])  # noqa: B023
+                        best = max(own, key=lambda row: row[metric])
                         changed = json.loads(best["parameters"])
                         picks[track].append({"search": search, "trial": best["trial"], "parameters": changed})
     pd.DataFrame(rows).to_parquet(root / "data/tuning/trials.parquet", index=False)
