@@ -175,7 +175,7 @@ def write_tuning(root: Path, params: Params, rng: np.random.Generator) -> None:
                 rows += own
                 for track, metric in ((TUNED, "val_accuracy"), (TUNED_CLEAN, "val_accuracy_true")):
                     if track in picks:
-                        best = max(own, key=lambda row: row[metric])  # noqa: B023
+                        best = max(own, key=lambda row: row[metric])
                         changed = json.loads(best["parameters"])
                         picks[track].append({"search": search, "trial": best["trial"], "parameters": changed})
     pd.DataFrame(rows).to_parquet(root / "data/tuning/trials.parquet", index=False)
