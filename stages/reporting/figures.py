@@ -111,7 +111,8 @@ def differences(comparison: Comparison, tasks: Mapping[str, Task]) -> Figure:
         f"Test accuracy relative to tuned {BASELINE}",
         "Difference in points, mean over paired seeds. Hollow: with the strengths of params.yaml; full: tuned. The "
         "intervals hold for all variants of a panel at once. The band holds what is negligible. A triangle points to "
-        "the side of the band on which the whole interval lies.",
+        "the side of the band on which the whole interval lies. What lies beyond the left end of the axis is drawn "
+        "there.",
         chart,
         chart,
         data,
@@ -267,7 +268,7 @@ def panels(tasks: Mapping[str, Task]) -> tuple[str, ...]:
 
 
 def drawn_epochs(*measured: NDArray[np.int64], most: int = POINTS) -> NDArray[np.int64]:
-    """The epochs of a figure: those after which all were measured, and the last of all; at most so many, evenly spread."""
+    """The epochs of a figure: those after which all were measured, and the last of all; at most so many."""
     last = max(epochs.max() for epochs in measured)
     shared = np.union1d(reduce(np.intersect1d, measured), last)
     return shared[np.unique(np.linspace(0, len(shared) - 1, min(len(shared), most)).round().astype(int))]
@@ -276,7 +277,7 @@ def drawn_epochs(*measured: NDArray[np.int64], most: int = POINTS) -> NDArray[np
 def spread(
     history: pd.DataFrame, metric: str, tasks: Mapping[str, Task], epochs: NDArray[np.int64], scale: float = 1
 ) -> pd.DataFrame:
-    """`panel, epoch, mean, low, high` over the replicas of a track. One that has stopped keeps its last finite value."""
+    """`panel, epoch, mean, low, high` over the replicas of a track. One that stopped keeps its last finite value."""
     parts = []
     for name, task in tasks.items():
         own = history[history["task"] == name]

@@ -16,9 +16,10 @@ HIGHLIGHTED = 4
 
 
 def told_apart(names: tuple[str, ...]) -> tuple[Series, ...]:
-    """Series for the reference, a few variants and all others, which share a thin gray line."""
-    own = [name for name in names if name != BASELINE][:HIGHLIGHTED]
-    return Series(BASELINE, INK, (2, 2)), *several(own), Series(OTHERS, GREY)
+    """Series for the reference, the first few variants and, if there are more, the others, which share a look."""
+    own = [name for name in names if name != BASELINE]
+    others = (Series(OTHERS, GREY),) if len(own) > HIGHLIGHTED else ()
+    return Series(BASELINE, INK, (2, 2)), *several(own[:HIGHLIGHTED]), *others
 
 
 @cache
@@ -61,7 +62,7 @@ def many_lines(
                 .legend(legend),
                 tooltip=tooltip(variant="variant:N"),
             )
-            for others in (True, False)
+            for others in ([True, False] if OTHERS in names else [False])  # no empty layers, of which Vega complains
         ]
     )
     if mark is not None:
