@@ -429,7 +429,7 @@ def span(low: float, high: float, decimals: int) -> str:
 
 
 def extent(interval: Interval, decimals: int) -> str:
-    """An interval; in words where all values are the same, which has no width and says nothing of what else is likely."""
+    """An interval; in words where it has no width because all values are the same: others may be likely, too."""
     alike = interval.n > 1 and np.isfinite(interval.low) and not interval.has_width
     return f"all {interval.n} alike" if alike else span(interval.low, interval.high, decimals)
 
