@@ -19,7 +19,6 @@ from stages.reporting.figures import Drawing
 from stages.reporting.results import Results
 from stages.reporting.tables import Cell, Table, difference_cell, number, number_cell, percent, span, variant_cell
 
-"""If it is there, times of single steps are read from it."""
 CLOSEST = 5
 """How many variants are shown where none helps."""
 
