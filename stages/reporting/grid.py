@@ -106,7 +106,7 @@ def pairs_table(comparison: Comparison, pairs: pd.DataFrame, name: str, task: Ta
         f"pairs-{name}",
         f"Test accuracy on {task.title} against that of tuned {BASELINE}, seed by seed, in points: the mean with its "
         f"simultaneous {percent(params.evaluation.confidence)} interval; the probability, in percent, of being better "
-        "on a seed, with its interval; the seeds on which it is; the extremes and the median. The CSV file has each pair.",
+        "on a seed, with its interval; the seeds on which it is; the extremes and median. The CSV file has each pair.",
         ["Variant", "Difference", "Better (%)", "Seeds", "Lowest", "Median", "Highest"],
         rows,
         own.drop(columns="task"),

@@ -266,8 +266,7 @@ def helpers(
         chosen = tuning.choices(results, variant, name)
         parameters = tuning.typical(chosen, own, results.params) if chosen else {}
         settings = ", ".join(
-            f"{key} {tuning.value_of(own, parameters, key):.3g}"
-            for key in search.space(own, results.params.tune)
+            f"{key} {tuning.value_of(own, parameters, key):.3g}" for key in search.space(own, results.params.tune)
         )
         rows.append(
             [
