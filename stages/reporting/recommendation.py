@@ -19,6 +19,7 @@ from stages.reporting import pages, site, timing, tuning
 from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.figures import Drawing
 from stages.reporting.results import Results
+from stages.reporting.summary import points
 from stages.reporting.tables import Cell, Table, difference_cell, number, percent, span, variant_cell
 
 BENCHMARK = Path("reports/timing/benchmark.json")
@@ -152,7 +153,7 @@ def surely_above_zero(estimate: Estimate) -> bool:
 
 def headline(task: Task, compared: Found, better: Found, params: Params) -> str:
     """The answer in one sentence."""
-    points = pages.points(params.claims.points)
+    least = points(params.claims.points)
     if not compared:
         return f"On {task.title}, there is nothing to compare."
     methods = f"{len(compared)} variant{'s' * (len(compared) != 1)}"
@@ -160,7 +161,7 @@ def headline(task: Task, compared: Found, better: Found, params: Params) -> str:
         return f"On {task.title}, nothing can be said: networks were still learning when their epochs were used up."
     if not better:
         return (
-            f"On {task.title}, nothing here helps beyond noise: of {methods}, none is sure to gain {points} or more "
+            f"On {task.title}, nothing here helps beyond noise: of {methods}, none is sure to gain {least} or more "
             f"over "
             f"`{BASELINE}` with a tuned learning rate."
         )
@@ -197,7 +198,7 @@ def details(estimate: Estimate, spent: Cost) -> list[str]:
 def slighter(above: Found, params: Params) -> list[str]:
     """Variants that gain something, perhaps too little to matter."""
     names = _listed([f"`{name}` ({_with_interval(estimate)})" for name, estimate in above])
-    return [f"Sure to gain something, but perhaps less than {pages.points(params.claims.points)}: {names}."]
+    return [f"Sure to gain something, but perhaps less than {points(params.claims.points)}: {names}."]
 
 
 def closest(compared: Found, params: Params) -> list[str]:

@@ -17,6 +17,7 @@ from stages.reporting import charts, overviews, pages, site
 from stages.reporting.comparison import Comparison
 from stages.reporting.figures import Drawing, Figure
 from stages.reporting.results import Results
+from stages.reporting.summary import points
 from stages.reporting.tables import Cell, Table, number, number_cell, percent, span, variant_cell
 from stages.statistics import as_independent, expected_of_best, mean_interval, search_correlation
 
@@ -262,12 +263,12 @@ def warnings(results: Results, variant: str) -> list[str]:
 
 def thresholds(params: Params) -> list[str]:
     """When a warning is given, as sentences."""
-    points = pages.points(params.claims.points)
+    least = points(params.claims.points)
     return [
         f"More than half of the searches chose a value in the outermost {percent(EDGE)} of the range, at the same end: "
         "a better one may lie beyond it, or, where that end turns the method off, the method is not wanted.",
         f"More than {percent(DIVERGED)} of the trials diverged: the range is too wide, and fewer trials were left.",
-        f"Twice as many trials as half of them still gained more than {points}: with more trials it might gain more.",
+        f"Twice as many trials as half of them still gained more than {least}: with more trials it might gain more.",
         f"The tuned learning rate (the middle one of the searches) is more than {FAR:g} times that of {BASELINE}, or "
         "less than one part in as many of it, with the same optimizer: part of the difference may be the rate’s doing.",
         "Networks of the variant as written were still learning when their epochs were used up.",
