@@ -104,7 +104,11 @@ def test_splits_lie_in_the_pool(project):
 def test_the_default_labels_are_those_of_the_first_results(project):
     """Taken when there were three fixed sets of labels: a change would make published results another experiment."""
     prepare.main()
-    found = {name: sha256(task.labels.tobytes()).hexdigest()[:16] for name, task in read().tasks.items() if "grid" not in name}
+    found = {
+        name: sha256(task.labels.tobytes()).hexdigest()[:16]
+        for name, task in read().tasks.items()
+        if "grid" not in name
+    }
     assert found == {
         "clean": "f292069af87706dc",
         "partly_random": "adf6105b8eb34dd6",

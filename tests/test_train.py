@@ -20,26 +20,41 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
-from stages import train
+from stages import config, train
 from stages.errors import UserError
+from stages.history import METRICS
+from stages.train import Planned
 from stages.training import jobs, parallel
 from stages.training.device import find_device
 from stages.training.jobs import Unit
 from tests import small
 
-TASKS = ("clean", "partly_random", "random")
-SEEDS = 7
-REPLICAS = [(task, seed) for task in TASKS for seed in range(SEEDS)]
-RUN = Path("data/runs/everything")
+SEEDS = 3
+FIRST = 100
+TRACKS = {"clean": config.TRACKS[:2], "partly_random": config.TRACKS, "random": config.TRACKS[:2]}
+TASKS = (*TRACKS, "grid-20")
+CHOICES = {
+    "tuned": [
+        {"search": 0, "trial": 0, "parameters": {}},
+        {"search": 1, "trial": 1, "parameters": {"training.lr": 0.1}},
+    ],
+    "tuned_clean": [
+        {"search": 0, "trial": 1, "parameters": {"training.lr": 0.2}},
+        {"search": 1, "trial": 0, "parameters": {}},
+    ],
+}
+"""What the searches of every variant chose: once it as written, once another learning rate."""
+RUNS = Path("data/runs")
+RUN = RUNS / "everything"
 STORE = Path(".cache/replicas")
-TRAINS = "import sys; sys.argv = ['train', 'everything']; from stages import train; train.main()"
+TRAINS = "import sys; sys.argv = ['train']; from stages import train; train.main()"
 TRAINS_NOTHING = "from stages.training import jobs; jobs.train_stack = None"
 NOTES_WHAT_IT_TRAINS = """
 from stages.training import jobs
 train_stack = jobs.train_stack
 def noted(stack, *rest):
     with open("trained", "a") as file:
-        file.writelines(f"{unit.task} {unit.seed}\\n" for unit in stack)
+        file.writelines(f"{unit}\\n" for unit in stack)
     return train_stack(stack, *rest)
 jobs.train_stack = noted
 """
@@ -49,7 +64,15 @@ def make_project(folder: Path, seeds: int) -> Path:
     small.make(folder, splits__seeds=seeds)
     for name in ("download", "prepare", "plan"):
         small.stage(folder, name)
+    choose(folder, *small.VARIANTS)
     return folder
+
+
+def choose(folder: Path, *variants: str) -> None:
+    """As `tune` would."""
+    own = {"clean": {"tuned": CHOICES["tuned"]}, "partly_random": CHOICES}
+    (folder / "data/tuning").mkdir(exist_ok=True)
+    (folder / train.CHOSEN).write_text(json.dumps(dict.fromkeys(variants, own)))
 
 
 @pytest.fixture(scope="module")
@@ -58,26 +81,38 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def planned(project: Path) -> dict[str, list[Planned]]:
+    params = config.load(project / "params.yaml")
+    return train.plan(params, json.loads((project / train.CHOSEN).read_text()))
+
+
+@pytest.fixture(scope="module")
+def units(planned: dict[str, list[Planned]]) -> set[Unit]:
+    """What is trained: a replica that two tracks share once."""
+    return {each.unit for own in planned.values() for each in own}
+
+
+@pytest.fixture(scope="module")
 def trained(project: Path) -> dict[str, bytes]:
-    """What an uninterrupted training of `everything` writes; its replicas are kept."""
-    small.stage(project, "train", "everything")
-    return small.contents(project / RUN)
+    """What an uninterrupted training writes; its replicas are kept."""
+    small.stage(project, "train")
+    return small.contents(project / RUNS)
 
 
 @pytest.fixture
 def nothing_kept(project: Path, trained: dict[str, bytes]) -> None:
     """The project as before its first training."""
-    shutil.rmtree(project / RUN, ignore_errors=True)
+    shutil.rmtree(project / RUNS, ignore_errors=True)
     shutil.rmtree(project / STORE)
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[tuple[str, int]]:
-    """The stage in this process, in the current folder; which replicas it trained."""
-    found: list[tuple[str, int]] = []
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[Unit]:
+    """The stage in this process, in the current folder; what it trained."""
+    found: list[Unit] = []
     train_stack = jobs.train_stack
 
     def noted(stack: Sequence[Unit], *rest: Any) -> Any:
-        found.extend((unit.task, unit.seed) for unit in stack)
+        found.extend(stack)
         return train_stack(stack, *rest)
 
     with monkeypatch.context() as patch:
@@ -93,31 +128,76 @@ def kept(project: Path) -> dict[Path, int]:
     return {path: path.stat().st_ino for path in (project / STORE).glob("*.replica")}
 
 
-def test_it_writes_every_replica(project: Path, trained: dict[str, bytes]) -> None:
-    folder = project / RUN
-    assert set(trained) == {"history.parquet", "weights.safetensors", "run.json"}
-    record = json.loads(trained["run.json"])
-    assert [(r["task"], r["seed"]) for r in record["replicas"]] == REPLICAS
-    assert record["device"] == "cpu"
-    assert record["parameters"]["augmentation"] == {"horizontal_flip": 0.0, "shift": 1}
-    plan = json.loads((project / "data/plan/everything.json").read_text())
-    assert record["parameters"] == plan["parameters"]
-    assert record["code"] == {"training": record["code"]["training"], **plan["methods"]}
-    history = pd.read_parquet(folder / "history.parquet")
-    rows = history.groupby(["task", "seed"]).size()
-    epochs = {(r["task"], r["seed"]): r["epochs"] for r in record["replicas"]}
-    assert {key: n - 1 for key, n in rows.items()} == epochs
-    weights = load_file(folder / "weights.safetensors")
-    assert {tuple(name.split("/")[:2]) for name in weights} == {(task, str(seed)) for task, seed in REPLICAS}
-    assert weights["clean/0/fc1.weight"].shape == (128, 64)
-    assert len(kept(project)) == len(REPLICAS)
+def test_it_plans_every_track_with_what_its_search_chose(planned: dict[str, list[Planned]]) -> None:
+    for name, own in planned.items():
+        tracks = {**TRACKS, **({"grid-20": config.TRACKS[:2]} if name == "none" else {})}
+        seeds = {task: 2 if task == "grid-20" else SEEDS for task in TASKS}
+        repeats = {task: 2 if name == "none" and task != "grid-20" else 1 for task in TASKS}
+        assert [tuple(each.key.values()) for each in own] == [
+            (task, track, FIRST + seed, repeat)
+            for task in tracks
+            for track in tracks[task]
+            for seed in range(seeds[task])
+            for repeat in range(repeats[task])
+        ]
+        for each in own:
+            expected = None if each.track == "default" else (each.unit.seed - FIRST) % 2
+            assert each.search == expected
+            assert each.changes == ({} if expected is None else CHOICES[each.track][expected]["parameters"])
+            assert each.unit.settings.lr == each.changes.get("training.lr", 0.05)
 
 
-def test_tasks_share_splits_and_initial_weights(project: Path, trained: dict[str, bytes]) -> None:
-    first = pd.read_parquet(project / RUN / "history.parquet").query("epoch == 0")
-    norms = first.pivot(index="seed", columns="task", values="param_norm")
-    assert (norms.max(axis=1) == norms.min(axis=1)).all()  # to the bit, in whatever stacks
-    assert norms["clean"].nunique() == SEEDS
+def test_it_writes_every_replica(
+    project: Path, trained: dict[str, bytes], planned: dict[str, list[Planned]], units: set[Unit]
+) -> None:
+    assert set(trained) == {
+        f"{name}/{file}" for name in small.VARIANTS for file in ("history.parquet", "weights.safetensors", "run.json")
+    }
+    for name, own in planned.items():
+        record = json.loads(trained[f"{name}/run.json"])
+        keys = [each.key for each in own]
+        assert [{key: r[key] for key in keys[0]} for r in record["replicas"]] == keys
+        assert [(r["search"], r["parameters"]) for r in record["replicas"]] == [(e.search, e.changes) for e in own]
+        plan = json.loads((project / f"data/plan/{name}.json").read_text())
+        assert record["parameters"] == plan["parameters"]
+        assert record["code"] == {"training": record["code"]["training"], **plan["methods"]}
+        assert record["device"] == "cpu"
+        history = pd.read_parquet(project / RUNS / name / "history.parquet")
+        assert list(history) == [*keys[0], "epoch", *METRICS]
+        rows = history.groupby(list(keys[0])).size()
+        assert {key: n - 1 for key, n in rows.items()} == {
+            tuple(key.values()): r["epochs"] for key, r in zip(keys, record["replicas"], strict=True)
+        }
+        weights = load_file(project / RUNS / name / "weights.safetensors")
+        assert {name.rpartition("/")[0] + "/" for name in weights} == {each.prefix for each in own}
+    assert load_file(project / RUN / "weights.safetensors")["clean/default/100/0/fc1.weight"].shape == (128, 64)
+    assert json.loads(trained["everything/run.json"])["parameters"]["augmentation"] == {
+        "horizontal_flip": 0.0,
+        "shift": 1,
+    }
+    total = sum(map(len, planned.values()))
+    assert len(kept(project)) == len(units) < total  # what two tracks share is trained once
+
+
+def test_a_track_whose_search_chose_the_variant_as_written_is_the_default(
+    project: Path, trained: dict[str, bytes]
+) -> None:
+    weights = load_file(project / RUNS / "none/weights.safetensors")
+    for name, value in weights.items():
+        task, track, seed, *rest = name.split("/")
+        if track == "tuned":
+            default = weights["/".join([task, "default", seed, *rest])]
+            assert torch.equal(value, default) == (int(seed) % 2 == 0), name
+
+
+def test_tasks_and_tracks_share_initial_weights_and_repeats_do_not(project: Path, trained: dict[str, bytes]) -> None:
+    first = pd.read_parquet(project / RUNS / "none/history.parquet").query("epoch == 0")
+    norms = first.groupby(["seed", "repeat"])["param_norm"]
+    assert (norms.nunique() == 1).all()  # to the bit, in whatever stacks
+    assert first["param_norm"].nunique() == SEEDS * 2
+    others = pd.read_parquet(project / RUNS / "l1/history.parquet").query("epoch == 0")
+    alike = first.query("repeat == 0").groupby("seed")["param_norm"].first()
+    assert (others.groupby("seed")["param_norm"].first() == alike).all()
 
 
 def test_finished_replicas_are_found_again(
@@ -125,9 +205,9 @@ def test_finished_replicas_are_found_again(
 ) -> None:
     monkeypatch.chdir(project)
     before = kept(project)
-    shutil.rmtree(RUN)  # as DVC does before it runs a stage
-    assert call(monkeypatch, "everything") == []
-    assert small.contents(RUN) == trained
+    shutil.rmtree(RUNS)  # as DVC does before it runs a stage
+    assert call(monkeypatch) == []
+    assert small.contents(RUNS) == trained
     assert kept(project) == before
 
 
@@ -135,7 +215,7 @@ def test_finished_replicas_are_found_again(
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_training_goes_on_where_it_was(project: Path, trained: dict[str, bytes], how: int) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "stages.train", "everything"],
+        [sys.executable, "-m", "stages.train"],
         cwd=project,
         env=small.environment(project),
         stderr=subprocess.PIPE,
@@ -150,15 +230,15 @@ def test_an_interrupted_training_goes_on_where_it_was(project: Path, trained: di
         assert "Traceback" not in errors
     before = kept(project)
     assert before
-    small.stage(project, "train", "everything")
-    assert small.contents(project / RUN) == trained
+    small.stage(project, "train")
+    assert small.contents(project / RUNS) == trained
     assert before.items() <= kept(project).items()
 
 
 @pytest.mark.usefixtures("nothing_kept")
-@pytest.mark.parametrize("before", [0, 1, 11, 20])
+@pytest.mark.parametrize("before", [0, 1, 20, 50])
 def test_a_kill_costs_only_the_stacks_under_way(
-    project: Path, trained: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, before: int
+    project: Path, trained: dict[str, bytes], units: set[Unit], monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
     """Killed just before a replica gets its name, when so many have theirs."""
     killed = f"""
@@ -179,11 +259,11 @@ pathlib.Path.replace = replace
     left = [path for path in (project / STORE).iterdir() if path not in files and path.suffix != ".lock"]
     assert left
     assert all(path.name.startswith(".") for path in left)  # under a temporary name, which nothing reads
-    assert not (project / RUN).exists()
+    assert not (project / RUNS).exists()
     monkeypatch.chdir(project)
-    again = call(monkeypatch, "everything")
-    assert len(again) == len(set(again)) == len(REPLICAS) - len(files)
-    assert small.contents(project / RUN) == trained
+    again = call(monkeypatch)
+    assert len(again) == len(set(again)) == len(units) - len(files)
+    assert small.contents(project / RUNS) == trained
     assert files.items() <= kept(project).items()
 
 
@@ -191,6 +271,7 @@ pathlib.Path.replace = replace
 def test_a_damaged_replica_is_trained_again(
     project: Path,
     trained: dict[str, bytes],
+    planned: dict[str, list[Planned]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     how: str,
@@ -199,43 +280,46 @@ def test_a_damaged_replica_is_trained_again(
     damaged = min(STORE.glob("*.replica"))
     whole = damaged.read_bytes()
     small.damage(damaged, how)
-    assert len(call(monkeypatch, "everything")) == 1
+    assert len(call(monkeypatch)) == 1
     first, last = capsys.readouterr().out.splitlines()
     assert f"{damaged} was damaged" in first
-    assert last == f"everything: {len(REPLICAS)} replicas on cpu"
+    assert last == f"{RUNS}: {sum(map(len, planned.values()))} networks of 3 variants, 0 diverged"
     assert damaged.read_bytes() == whole
-    assert small.contents(RUN) == trained
+    assert small.contents(RUNS) == trained
 
 
-def test_more_seeds_train_only_the_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seed_or_a_repeat_more_and_an_edited_variant_train_only_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = make_project(tmp_path, 2)
     monkeypatch.chdir(folder)
     content = loads_yaml(Path("params.yaml").read_text())
 
-    def outcome() -> tuple[pd.DataFrame, dict[str, torch.Tensor], dict[str, Any]]:
-        run = Path("data/runs/l1")
-        return (
-            pd.read_parquet(run / "history.parquet"),
-            load_file(run / "weights.safetensors"),
-            json.loads((run / "run.json").read_text()),
-        )
-
-    def with_seeds(seeds: int) -> list[tuple[str, int]]:
-        content["splits"]["seeds"] = seeds
+    def trains() -> list[Unit]:
         Path("params.yaml").write_text(dumps_yaml(content))
-        small.stage(folder, "prepare")
-        return call(monkeypatch, "l1")
+        for name in ("prepare", "plan"):
+            small.stage(folder, name)
+        return call(monkeypatch)
 
-    assert sorted(with_seeds(2)) == [(task, seed) for task in TASKS for seed in range(2)]
-    few, files = outcome(), small.contents(Path("data/runs/l1"))
-    assert sorted(with_seeds(3)) == [(task, 2) for task in TASKS]
-    more = outcome()
-    pd.testing.assert_frame_equal(more[0].query("seed < 2").reset_index(drop=True), few[0], check_exact=True)
-    assert {name for name in more[1] if name.split("/")[1] != "2"} == set(few[1])
+    trains()
+    files = small.contents(RUNS)
+    few = pd.read_parquet(RUNS / "none/history.parquet"), load_file(RUNS / "none/weights.safetensors")
+    content["splits"]["seeds"] = 3
+    assert {(unit.task, unit.seed) for unit in trains()} == {(task, FIRST + 2) for task in TRACKS}
+    more = pd.read_parquet(RUNS / "none/history.parquet"), load_file(RUNS / "none/weights.safetensors")
+    pd.testing.assert_frame_equal(more[0].query("seed < 102").reset_index(drop=True), few[0], check_exact=True)
+    assert {name for name in more[1] if name.split("/")[2] != "102"} == set(few[1])
     assert all(torch.equal(value, more[1][name]) for name, value in few[1].items())
-    assert [replica for replica in more[2]["replicas"] if replica["seed"] < 2] == few[2]["replicas"]
-    assert with_seeds(2) == []
-    assert small.contents(Path("data/runs/l1")) == files
+    content["splits"]["seeds"] = 2
+    assert trains() == []
+    assert small.contents(RUNS) == files
+    content["variants"]["l1"]["repeats"] = 2
+    assert {(unit.variant, unit.repeat) for unit in trains()} == {("l1", 1)}
+    del content["variants"]["l1"]["repeats"]
+    content["variants"]["l1"]["l1"]["strength"] = 0.5
+    assert {unit.variant for unit in trains()} == {"l1"}
+    after = small.contents(RUNS)
+    assert {name for name in files if files[name] != after[name]} == {name for name in files if name.startswith("l1/")}
 
 
 def test_another_variant_of_the_same_parameters_trains_nothing(
@@ -244,19 +328,24 @@ def test_another_variant_of_the_same_parameters_trains_nothing(
     """A finished replica belongs to what made it, not to a name."""
     before = (project / "params.yaml").read_text()
     content = loads_yaml(before)
-    content["variants"] = {"none": {}, "renamed": content["variants"]["everything"]}
+    content["variants"] = {"none": content["variants"]["none"], "renamed": content["variants"]["everything"]}
     monkeypatch.chdir(project)
     try:
         Path("params.yaml").write_text(dumps_yaml(content))
         shutil.copytree("data/plan", "data/plan-before")
         small.stage(project, "plan")
-        assert call(monkeypatch, "renamed") == []
+        choose(project, "none", "renamed")
+        assert call(monkeypatch) == []
+        assert {path.name for path in RUNS.iterdir()} == {"none", "renamed"}
         for name in ("history.parquet", "weights.safetensors"):
-            assert (project / "data/runs/renamed" / name).read_bytes() == trained[name]
+            assert (RUNS / "renamed" / name).read_bytes() == trained[f"everything/{name}"]
     finally:
         Path("params.yaml").write_text(before)
+        choose(project, *small.VARIANTS)
         shutil.rmtree("data/plan")
         Path("data/plan-before").rename("data/plan")
+        call(monkeypatch)
+    assert small.contents(RUNS) == trained
 
 
 def test_what_no_training_used_for_long_goes(
@@ -269,7 +358,7 @@ def test_what_no_training_used_for_long_goes(
     for days in (29, 31):
         (STORE / f"{days}.replica").write_bytes(b"of another variant")
         os.utime(STORE / f"{days}.replica", (0, time.time() - days * 86400))
-    assert call(monkeypatch, "everything") == []
+    assert call(monkeypatch) == []
     assert kept(project).keys() - used.keys() == {project / STORE / "29.replica"}
     assert used.keys() <= kept(project).keys()
     (STORE / "29.replica").unlink()
@@ -277,19 +366,26 @@ def test_what_no_training_used_for_long_goes(
 
 @pytest.mark.parametrize("cores", [1, 3])
 def test_the_number_of_cores_does_not_matter(
-    project: Path, trained: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+    project: Path,
+    trained: dict[str, bytes],
+    units: set[Unit],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
 ) -> None:
     monkeypatch.chdir(project)
     for module in (parallel, jobs):
         monkeypatch.setattr(module, "cores", lambda: cores)
     monkeypatch.setattr(train, "STORE", tmp_path / "store")
     monkeypatch.setattr(train, "RUNS", tmp_path / "runs")
-    assert sorted(call(monkeypatch, "everything")) == REPLICAS
-    assert small.contents(tmp_path / "runs/everything") == trained
+    again = call(monkeypatch)
+    assert len(again) == len(units)
+    assert set(again) == units
+    assert small.contents(tmp_path / "runs") == trained
 
 
-def test_a_training_waits_for_another_of_the_same_variant(project: Path, trained: dict[str, bytes]) -> None:
-    with FileLock(project / STORE / "everything.lock"):
+def test_a_training_waits_for_another(project: Path, trained: dict[str, bytes]) -> None:
+    with FileLock(project / STORE / "train.lock"):
         process = subprocess.Popen(
             [sys.executable, "-u", "-c", f"{TRAINS_NOTHING}; {TRAINS}"],
             cwd=project,
@@ -298,15 +394,15 @@ def test_a_training_waits_for_another_of_the_same_variant(project: Path, trained
             text=True,
         )
         assert process.stdout is not None
-        assert "everything: another process is training it; waiting" in process.stdout.readline()
-        shutil.rmtree(project / RUN)  # the outcome of the other may be gone, what it has trained is there
+        assert "another process is training; waiting" in process.stdout.readline()
+        shutil.rmtree(project / RUNS)  # the outcome of the other may be gone, what it has trained is there
     process.communicate(timeout=60)
     assert process.returncode == 0
-    assert small.contents(project / RUN) == trained
+    assert small.contents(project / RUNS) == trained
 
 
 @pytest.mark.usefixtures("nothing_kept")
-def test_two_trainings_of_a_variant_train_nothing_twice(project: Path, trained: dict[str, bytes]) -> None:
+def test_two_trainings_train_nothing_twice(project: Path, trained: dict[str, bytes], units: set[Unit]) -> None:
     notes = project / "trained"
     processes = [
         subprocess.Popen(
@@ -321,8 +417,8 @@ def test_two_trainings_of_a_variant_train_nothing_twice(project: Path, trained: 
     for process in processes:
         process.communicate(timeout=120)
         assert process.returncode == 0
-    assert sorted(notes.read_text().splitlines()) == sorted(f"{task} {seed}" for task, seed in REPLICAS)
-    assert small.contents(project / RUN) == trained
+    assert sorted(notes.read_text().splitlines()) == sorted(map(str, units))
+    assert small.contents(project / RUNS) == trained
     notes.unlink()
 
 
@@ -334,10 +430,18 @@ def test_a_replica_trained_alone_comes_out_the_same(
 ) -> None:
     monkeypatch.chdir(project)
     before = small.contents(project / STORE)
-    for task, seed in (("clean", 0), ("random", 6)):
-        assert call(monkeypatch, "everything", task, str(seed)) == [(task, seed)]  # though it is kept
-        assert f"everything, {task}, seed {seed}: trained alone it is bit-identical" in capsys.readouterr().out
-    assert small.contents(project / RUN) == trained
+    for task, track, seed in (
+        ("clean", "default", 100),
+        ("random", "tuned", 101),
+        ("partly_random", "tuned_clean", 102),
+    ):
+        (unit,) = call(monkeypatch, "everything", task, track, str(seed))  # though it is kept
+        assert (unit.task, unit.seed, unit.repeat) == (task, seed, 0)
+        answer = capsys.readouterr().out
+        assert f"everything, {task}, {track}, seed {seed}: trained alone it is bit-identical" in answer
+    call(monkeypatch, "none", "clean", "default", "100")
+    assert "bit-identical" in capsys.readouterr().out
+    assert small.contents(project / RUNS) == trained
     assert small.contents(project / STORE) == before
 
 
@@ -346,7 +450,7 @@ def weights(project: Path, trained: dict[str, bytes]) -> Any:
     """The weights that are written, to be changed; they are as they were when the test is over."""
     file = project / RUN / "weights.safetensors"
     yield load_file(file)
-    file.write_bytes(trained["weights.safetensors"])
+    file.write_bytes(trained["everything/weights.safetensors"])
 
 
 def refused(project: Path, *arguments: str) -> str:
@@ -359,22 +463,24 @@ def refused(project: Path, *arguments: str) -> str:
 
 
 def test_another_result_is_told(project: Path, weights: dict[str, torch.Tensor]) -> None:
-    weights["clean/3/fc2.bias"][5] += 0.25
-    weights["clean/3/fc1.weight"][7, 11] = torch.nextafter(weights["clean/3/fc1.weight"][7, 11], torch.tensor(9.0))
+    weights["clean/default/101/0/fc2.bias"][5] += 0.25
+    weights["clean/default/101/0/fc1.weight"][7, 11] = torch.nextafter(
+        weights["clean/default/101/0/fc1.weight"][7, 11], torch.tensor(9.0)
+    )
     save_file(weights, project / RUN / "weights.safetensors")
-    answer = refused(project, "everything", "clean", "3")
-    count = sum(name.startswith("clean/3/") for name in weights)
-    assert "everything, clean, seed 3: trained alone it differs" in answer
+    answer = refused(project, "everything", "clean", "default", "101")
+    count = sum(name.startswith("clean/default/101/0/") for name in weights)
+    assert "everything, clean, default, seed 101: trained alone it differs" in answer
     assert f"2 of {count} tensors differ, by at most 0.25 in fc2.bias" in answer
-    assert "dvc repro train@everything" in answer
-    assert "bit-identical" in small.stage(project, "train", "everything", "clean", "2").stdout
+    assert "dvc repro train` " in answer
+    assert "bit-identical" in small.stage(project, "train", "everything", "clean", "default", "102").stdout
 
 
 OTHERWISE = {
-    "of fewer seeds": lambda weights: {n: v for n, v in weights.items() if not n.startswith("clean/3/")},
+    "of fewer seeds": lambda weights: {n: v for n, v in weights.items() if not n.startswith("clean/default/101/0/")},
     "of a network of another size": lambda weights: {n: v[:-1].clone() for n, v in weights.items()},
     "of a network without a layer": lambda weights: {n: v for n, v in weights.items() if "fc2" not in n},
-    "of a network with a layer more": lambda weights: weights | {"clean/3/fc9.bias": torch.zeros(3)},
+    "of a network with a layer more": lambda weights: weights | {"clean/default/101/0/fc9.bias": torch.zeros(3)},
 }
 
 
@@ -383,30 +489,62 @@ def test_a_result_of_other_parameters_is_another_result(
     project: Path, weights: dict[str, torch.Tensor], how: str
 ) -> None:
     save_file(OTHERWISE[how](weights), project / RUN / "weights.safetensors")
-    answer = refused(project, "everything", "clean", "3")
-    assert "dvc repro train@everything" in answer
+    answer = refused(project, "everything", "clean", "default", "101")
+    assert "dvc repro train` " in answer
 
 
-@pytest.mark.parametrize(("task", "seed"), [("odd", "0"), ("clean", "7"), ("clean", "-1"), ("clean", "first")])
-def test_a_replica_that_there_is_not(project: Path, trained: dict[str, bytes], task: str, seed: str) -> None:
-    answer = refused(project, "everything", task, seed)
-    assert f"there is no task {task!r} with seed {seed}" in answer
-    assert f"the tasks {', '.join(TASKS)} and the seeds 0 to 6" in answer
+@pytest.mark.parametrize(
+    ("task", "track", "seed"),
+    [
+        ("odd", "tuned", "100"),
+        ("clean", "tuned", "103"),
+        ("clean", "tuned", "0"),
+        ("clean", "tuned", "first"),
+        ("clean", "tuned_clean", "100"),
+        ("grid-20", "tuned", "100"),  # not of this variant
+    ],
+)
+def test_a_replica_that_there_is_not(
+    project: Path, trained: dict[str, bytes], task: str, track: str, seed: str
+) -> None:
+    answer = refused(project, "everything", task, track, seed)
+    assert f"there is no task {task!r} with track {track!r} and seed {seed}" in answer
+    available = (
+        "the tasks clean, partly_random, random, the tracks default, tuned, tuned_clean and the seeds from 100 to"
+    )
+    assert f"{available} 102" in answer
 
 
-def test_a_replica_without_a_result(project: Path) -> None:
-    answer = refused(project, "l1", "clean", "0")
-    assert "data/runs/l1/weights.safetensors is missing; `dvc repro train@l1` makes it" in answer
+def test_a_replica_without_a_result(project: Path, trained: dict[str, bytes]) -> None:
+    folder = project / RUNS / "l1"
+    folder.rename(project / "l1")
+    try:
+        answer = refused(project, "l1", "clean", "default", "100")
+        assert "data/runs/l1/weights.safetensors is missing; `dvc repro train` makes it" in answer
+    finally:
+        (project / "l1").rename(folder)
 
 
 # Mistakes.
 
 
 def test_mistakes_are_told_without_a_traceback(project: Path) -> None:
-    assert "there is no variant 'lasso'; there are none, l1, everything" in refused(project, "lasso")
-    for arguments in ((), ("none", "clean"), ("none", "clean", "0", "1")):
-        answer = refused(project, *arguments)
-        assert "usage: python -m stages.train VARIANT [TASK SEED]; variants: none, l1, everything" in answer
+    answer = refused(project, "lasso", "clean", "default", "100")
+    assert "there is no variant 'lasso'; there are none, l1, everything" in answer
+    for arguments in (("none",), ("none", "clean", "100"), ("none", "clean", "default", "100", "1")):
+        assert "usage: python -m stages.train [VARIANT TASK TRACK SEED]" in refused(project, *arguments)
+
+
+def test_searches_that_are_missing_are_named(project: Path) -> None:
+    chosen = project / train.CHOSEN
+    content = chosen.read_bytes()
+    try:
+        choose(project, "none", "l1")
+        assert "has nothing for everything on clean; `dvc repro tune` makes it" in refused(project)
+        chosen.unlink()
+        assert f"{train.CHOSEN} is missing; `dvc repro tune` makes it" in refused(project)
+    finally:
+        chosen.write_bytes(content)
 
 
 def test_a_plan_that_is_missing_is_named(project: Path) -> None:
@@ -414,7 +552,7 @@ def test_a_plan_that_is_missing_is_named(project: Path) -> None:
     content = plan.read_bytes()
     plan.unlink()
     try:
-        assert "data/plan/l1.json is missing; `dvc repro plan` makes it" in refused(project, "l1")
+        assert "data/plan/l1.json is missing; `dvc repro plan` makes it" in refused(project)
     finally:
         plan.write_bytes(content)
 

@@ -109,7 +109,8 @@ def test_a_trial_or_a_search_more_trains_only_itself(monkeypatch: pytest.MonkeyP
         content["tune"] |= {"trials": 2, "searches": 3}
         Path("params.yaml").write_text(dumps_yaml(content))
         small.stage(Path(), "prepare")
-        assert {unit.seed for unit in (again := call(monkeypatch))} == {before["tune"]["first"] + 2}
+        again = call(monkeypatch)
+        assert {unit.seed for unit in again} == {before["tune"]["first"] + 2}
         assert len(again) == groups * 2
         more = pd.read_parquet(tune.TRIALS).query("search < 2").reset_index(drop=True)
         pd.testing.assert_frame_equal(more, few, check_exact=True)

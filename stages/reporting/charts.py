@@ -163,7 +163,8 @@ LOOKS = {
     "wrong label, default": Series("wrong label, default", VERMILION, (1, 3)),
     "true label, default": Series("true label, default", BLUE, (2, 3)),
 }
-"""The series of learning curves: of a variant as tuned unless they say otherwise, and of the tuned reference in gray."""
+"""The series of learning curves: of a variant as tuned unless they say otherwise, and of the tuned reference in "
+"gray."""
 
 
 def several(names: Iterable[str], band: bool = False) -> tuple[Series, ...]:

@@ -79,7 +79,7 @@ class Comparison:
         table = own.astype(dict.fromkeys(keys, str))
         metrics = table["metric"].map(METRICS)
         table[SCALED] = table[SCALED].mul(metrics.map(lambda metric: metric.scale), axis=0)
-        table.insert(table.columns.get_loc("metric") + 1, "unit", metrics.map(lambda metric: metric.unit))
+        table.insert(list(table.columns).index("metric") + 1, "unit", metrics.map(lambda metric: metric.unit))
         return table
 
     @cached_property

@@ -126,9 +126,9 @@ def memorized(comparison: Comparison, name: str, task: Task) -> Figure:
     return Figure(
         f"memorization-{name}",
         f"Memorization and test accuracy, {task.title}",
-        "A dot for each variant. Across: the share of the wrongly labeled training images for which the network predicts "
-        "the wrong label it was shown. Up: accuracy on the test set. Means over seeds. Hollow: unfinished, some networks "
-        "were still learning.",
+        "A dot for each variant. Across: the share of the wrongly labeled training images for which the network "
+        "predicts the wrong label it was shown. Up: accuracy on the test set. Means over seeds. Hollow: unfinished, "
+        "some networks were still learning.",
         chart,
         chart,
         data[["panel", "variant", "x", "y", "unfinished"]],
@@ -161,10 +161,10 @@ def wrong_labels(comparison: Comparison, name: str, task: Task, runs: Mapping[st
     return Figure(
         f"wrong-{name}",
         f"How wrong labels are learned, {task.title}",
-        "For the wrongly labeled training images: the share for which the network predicts the wrong label it is shown, "
-        "and the share for which it predicts the true one, which it is never shown. Tuned networks, mean over seeds; the "
-        f"bands reach from the lowest to the highest. First {BASELINE}, then the most accurate variant on the test set, "
-        "that which memorizes least, and that which memorizes most, as far as they differ.",
+        "For the wrongly labeled training images: the share for which the network predicts the wrong label it is "
+        "shown, and the share for which it predicts the true one, which it is never shown. Tuned networks, mean over "
+        f"seeds; the bands reach from the lowest to the highest. First {BASELINE}, then the most accurate variant on "
+        "the test set, that which memorizes least, and that which memorizes most, as far as they differ.",
         chart,
         still,
         data,
@@ -241,7 +241,8 @@ def of_variant(name: str, results: Results) -> list[Figure]:
         Figure(
             f"{name}-confusion",
             "Confusion on the test set",
-            "Percentage of the images of each true class that the tuned networks predict as each class, over all seeds.",
+            "Percentage of the images of each true class that the tuned networks predict as each class, over all "
+            "seeds.",
             matrix,
             matrix,
             confusion(counts, results.classes, tasks),
@@ -267,7 +268,8 @@ def drawn_epochs(*measured: NDArray[np.int64]) -> NDArray[np.int64]:
 def spread(
     history: pd.DataFrame, metric: str, tasks: Mapping[str, Task], epochs: NDArray[np.int64], scale: float = 1
 ) -> pd.DataFrame:
-    """`panel, epoch, mean, low, high` over the replicas of one track. One that has stopped keeps its last finite value."""
+    """`panel, epoch, mean, low, high` over the replicas of one track. One that has stopped keeps its last finite "
+    "value."""
     parts = []
     for name, task in tasks.items():
         own = history[history["task"] == name]

@@ -107,7 +107,8 @@ def pairs_table(comparison: Comparison, pairs: pd.DataFrame, name: str, task: Ta
         f"pairs-{name}",
         f"Test accuracy on {task.title} against that of tuned {BASELINE}, seed by seed, in points: the mean with its "
         f"simultaneous {percent(params.evaluation.confidence)} interval; the probability, in percent, of being better "
-        "on a seed, with its interval; the seeds on which it is; the extremes and median. The CSV file has each pair.",
+        "on a seed, with its interval; the seeds on which it is; the extremes and the median. The CSV file has each "
+        "pair.",
         ["Variant", "Difference", "Better (%)", "Seeds", "Lowest", "Median", "Highest"],
         rows,
         own.drop(columns="task"),
@@ -269,8 +270,7 @@ def profile_figure(profile: pd.DataFrame, tasks: int, params: Params) -> Figure:
         "grid-profile",
         "Performance profile",
         "The share of tasks on which a variant is at most so many points of test accuracy behind the best variant of "
-        "that "
-        "task. A curve that starts high belongs to a variant that is often the best; one that soon reaches 100 % to "
+        "that task. A curve that starts high belongs to a variant that is often the best; one that soon is at 100 % to "
         f"one never far behind. Dashed: {points(params.claims.points)}, the smallest difference that matters.",
         chart,
         chart,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,15 +13,13 @@ from ruamel.yaml.comments import CommentedMap
 
 from stages import search
 from stages.config import BASELINE, DEFAULT, TUNED, Params, Task, Variant
-from stages.reporting import pages, site, timing, tuning
+from stages.reporting import pages, site, tuning
 from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.figures import Drawing
 from stages.reporting.results import Results
 from stages.reporting.summary import points
-from stages.reporting.tables import Cell, Table, difference_cell, number, percent, span, variant_cell
+from stages.reporting.tables import Cell, Table, difference_cell, number, number_cell, percent, span, variant_cell
 
-BENCHMARK = Path("reports/timing/benchmark.json")
-"""If it is there, times of single steps are read from it."""
 CLOSEST = 5
 """How many variants are shown where none helps."""
 
@@ -51,7 +47,7 @@ class Advice:
 
 def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[str, str | bytes]:
     """The page with its tables, by path; it has no figures."""
-    costs = {name: cost(results, name, steps_of(BENCHMARK)) for name in results.params.variants}
+    costs = {name: epochs_of(results, name) for name in results.params.variants}
     advice = [
         advise(results, comparison, name, task, costs) for name, task in tuning.tuned_tasks(results.params).items()
     ]
@@ -62,7 +58,6 @@ def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[st
             page="recommendation",
             **pages.shared_context(results),
             advice=advice,
-            timed=any(one.timed for one in costs.values()),
         ),
         **{f"tables/{one.table.name}.csv": one.table.csv for one in advice if one.table},
     }
@@ -71,35 +66,20 @@ def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[st
 # What it costs.
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Training time as a factor on that of the reference."""
+def epochs_of(results: Results, variant: str) -> float:
+    """How many times as many epochs as the reference a variant was trained for; NaN if it has no runs.
 
-    factor: float
-    timed: bool
-    """Whether steps were timed; otherwise it is the ratio of epochs alone."""
-
-
-def steps_of(path: Path) -> dict[str, float]:
-    """How many times as long a step of each variant takes as one of the reference; empty without the file."""
-    if not path.is_file():
-        return {}
-    timings = timing.read(json.loads(path.read_text(encoding="utf-8")))
-    return {name: timings.ratio("step", name, 1).median for name in timings.variants}
-
-
-def cost(results: Results, variant: str, steps: Mapping[str, float]) -> Cost:
-    """The ratio of the time of a step, if it is known, times that of the epochs that were trained."""
+    What a step costs in time is on the page on timing: it differs between machines, and this page must not.
+    """
     runs = results.replicas[(results.replicas["track"] == TUNED) & results.replicas["task"].isin(results.params.tasks)]
     epochs = runs.groupby("variant")["epochs"].mean()
-    ratio = float(epochs.get(variant, float("nan"))) / float(epochs.get(BASELINE, float("nan")))
-    return Cost(ratio * steps.get(variant, 1.0), variant in steps)
+    return float(epochs.get(variant, float("nan"))) / float(epochs.get(BASELINE, float("nan")))
 
 
 # What helps.
 
 
-def advise(results: Results, comparison: Comparison, name: str, task: Task, costs: Mapping[str, Cost]) -> Advice:
+def advise(results: Results, comparison: Comparison, name: str, task: Task, costs: Mapping[str, float]) -> Advice:
     """What to do on one task, from the comparison of tuned variants with the tuned reference."""
     params = results.params
     compared, more_labels = rivals(comparison, name, params)
@@ -173,7 +153,7 @@ def headline(task: Task, compared: Found, better: Found, params: Params) -> str:
     )
 
 
-def details(estimate: Estimate, spent: Cost) -> list[str]:
+def details(estimate: Estimate, spent: float) -> list[str]:
     """How sure the best one is, and what it costs."""
     sentences = []
     if chance := estimate.improvement:
@@ -187,11 +167,8 @@ def details(estimate: Estimate, spent: Cost) -> list[str]:
             sentences.append(f"Its rank is {number(rank.low, 0)}.")
         else:
             sentences.append(f"Its rank lies between {number(rank.low, 0)} and {number(rank.high, 0)}.")
-    text = number(spent.factor, 1)
-    if spent.timed:
-        sentences.append(f"Training takes {text} times as long as that of `{BASELINE}`.")
-    elif text != "–":
-        sentences.append(f"It trains for {text} times as many epochs as `{BASELINE}`; its steps were not timed.")
+    if spent == spent and number(spent, 1) != number(1, 1):
+        sentences.append(f"It trains for {number(spent, 1)} times as many epochs as `{BASELINE}`.")
     return [" ".join(sentences)] if sentences else []
 
 
@@ -255,7 +232,7 @@ def helpers(
     name: str,
     task: Task,
     shown: Found,
-    costs: Mapping[str, Cost],
+    costs: Mapping[str, float],
     helpful: bool,
 ) -> Table:
     """The variants that help, or come closest, with how surely, as tuned and as written, and at what cost."""
@@ -280,7 +257,7 @@ def helpers(
                 else Cell("–"),
                 Cell(number(rank.mean, 0), span(rank.low, rank.high, 0), rank.mean) if rank else Cell("–"),
                 difference_cell(written) if written else Cell("–"),
-                Cell(number(spent.factor, 1), "" if spent.timed else "epochs", spent.factor),
+                number_cell(spent, 1),
                 Cell(settings, code=True),
             ]
         )
@@ -298,8 +275,7 @@ def helpers(
                 "rank_low": rank.low if rank else None,
                 "rank_high": rank.high if rank else None,
                 "as_written": written.difference.mean if written and written.difference else None,
-                "cost": spent.factor,
-                "cost_is_timed": spent.timed,
+                "epochs": spent,
                 **{f"chosen {key}": value for key, value in parameters.items()},
             }
         )
@@ -308,10 +284,9 @@ def helpers(
         ("What helps" if helpful else "What comes closest")
         + f" on {task.title}: difference of test accuracy from tuned {BASELINE} in points, with its simultaneous "
         f"{percent(results.params.evaluation.confidence)} interval; the probability, in percent, of being better on a "
-        "fresh split; the rank among all variants; the difference with the settings as written; training time as a "
-        "factor "
-        f"on that of {BASELINE}; and the settings chosen, by the rule below.",
-        ["Variant", "Difference", "Better (%)", "Rank", "As written", "Cost", "Settings"],
+        "fresh split; the rank among all variants; the difference with the settings as written; epochs trained as a "
+        f"factor on those of {BASELINE}; and the settings chosen, by the rule below.",
+        ["Variant", "Difference", "Better (%)", "Rank", "As written", "Epochs", "Settings"],
         rows,
         pd.DataFrame(data),
         stacked=True,

@@ -60,9 +60,10 @@ class Results:
     layers: pd.DataFrame
     """`variant, task, track, seed, layer, initial_norm, norm, near_zero`"""
     variance: pd.DataFrame
-    """Where the variance of the test accuracy comes from: `task, variant, track, component, value`."""
+    """Where the variance of the test accuracy comes from: `task, variant, track, component, value` in squared "
+    "points."""
     classical: pd.DataFrame
-    """`model, task, seed, test_accuracy` of models that are no networks."""
+    """`method, task, seed` and accuracies of models that are no networks."""
     repository: str
     """The project's address on the web, without a slash at its end, or an empty text."""
 

@@ -20,8 +20,8 @@ from stages.statistics import Interval
 
 TRACK_TITLES = {DEFAULT: "Default", TUNED: "Tuned", TUNED_CLEAN: "Tuned by clean labels"}
 """How the tables name the ways of choosing a variant's settings."""
-DESIGN_EFFECT = "design_effect"
-"""The one component that is no variance but a ratio of two."""
+COMPONENTS = ("search", "split", "weights", "images")
+IMAGES_OF_DIFFERENCE = "images_of_difference"
 
 
 @dataclass(frozen=True)
@@ -78,24 +78,24 @@ def headline(results: Results, comparison: Comparison) -> Table:
             row += [improvement_cell(tuned), rank_cell(tuned)]
         rows.append(row)
     classical = results.classical[results.classical["task"].isin(list(tasks))]
-    means = 100 * classical.groupby(["model", "task"], sort=False)["test_accuracy"].mean()
-    for model in dict.fromkeys(classical["model"]):
-        name = model.replace("_", " ")
+    means = 100 * classical.groupby(["method", "task"], sort=False)["test_accuracy"].mean()
+    for method in dict.fromkeys(classical["method"]):
+        name = method.replace("_", " ")
         row = [Cell(name, sort=name)]
         for task in tasks:
-            known = means.get((model, task), np.nan)
+            known = means.get((method, task), np.nan)
             row += [number_cell(known, METRICS["test_accuracy"].decimals), *[Cell("–")] * 4]
         rows.append(row)
-    added = means.rename("mean").reset_index().rename(columns={"model": "variant"}).assign(metric="test_accuracy")
-    added["n"] = classical.groupby(["model", "task"], sort=False).size().to_numpy()
+    added = means.rename("mean").reset_index().rename(columns={"method": "variant"}).assign(metric="test_accuracy")
+    added["n"] = classical.groupby(["method", "task"], sort=False).size().to_numpy()
     table = comparison.frame(["test_accuracy", "accuracy_on_wrong_given"])
     return Table(
         "headline",
-        "Test accuracy in percent, mean over seeds: with the strengths of params.yaml, and tuned. Difference: that of the "
-        f"tuned variant from tuned {BASELINE} in points, seed by seed, with {percent(confidence)} intervals that hold "
-        "for all variants of a task at once. Better: the probability that it beats the reference on a new seed, with its "
-        "interval. Rank: every rank that the tuned variant may have among all of them. At the end, models that are no "
-        "networks, untuned.",
+        "Test accuracy in percent, mean over seeds: with the strengths of params.yaml, and tuned. Difference: that of "
+        f"the tuned variant from tuned {BASELINE} in points, seed by seed, with {percent(confidence)} intervals that "
+        "hold for all variants of a task at once. Better: the probability that it beats the reference on a new seed, "
+        "with its interval. Rank: every rank that the tuned variant may have among all of them. At the end, models "
+        "that are no networks.",
         ["Variant", *["Default", "Tuned", "Difference", "Better", "Rank"] * len(tasks)],
         rows,
         pd.concat([table, added]).reindex(columns=table.columns),
@@ -146,15 +146,15 @@ def memorization(comparison: Comparison, tasks: Mapping[str, Task], confidence: 
             row.append(share_cell(comparison.get(variant, name, "accuracy_on_wrong_true", TUNED)))
             row.append(epochs_cell(comparison.get(variant, name, "epochs_to_fit", TUNED)))
         rows.append(row)
-    columns = {name: [*map(TRACK_TITLES.get, task.tracks(name))] for name, task in noisy.items()}
+    columns = {name: [TRACK_TITLES[track] for track in task.tracks(name)] for name, task in noisy.items()}
     data = comparison.frame(["accuracy_on_wrong_given", "accuracy_on_wrong_true", "epochs_to_fit"])
     return Table(
         "memorization",
-        "Memorized: percentage of the wrongly labeled training images for which the network predicts the wrong label, for "
-        "each way of choosing the settings. True class: percentage for which the tuned network predicts the true class. "
-        f"Means over seeds with the {percent(confidence)} interval of the mean; where every seed has all or none, their "
-        "number. Epochs to fit: until the tuned network fits every training label, for the replicas that get there. “…”: "
-        "unfinished, some replicas were still learning, and what they memorized is not known.",
+        "Memorized: percentage of the wrongly labeled training images for which the network predicts the wrong label, "
+        "for each way of choosing the settings. True class: percentage for which the tuned network predicts the true "
+        f"class. Means over seeds with the {percent(confidence)} interval of the mean; where every seed has all or "
+        "none, their number. Epochs to fit: until the tuned network fits every training label, for the replicas that "
+        "get there. “…”: unfinished, some replicas were still learning, and what they memorized is not known.",
         ["Variant", *(text for own in columns.values() for text in (*own, "True class", "Epochs to fit"))],
         rows,
         data[data["task"].isin(noisy)],
@@ -178,8 +178,8 @@ def metrics(variant: str, comparison: Comparison, tasks: Mapping[str, Task], con
             row += [difference_cell(tuned)] * differs
         rows.append(row)
     compared = (
-        f", and differences of the tuned variant from tuned {BASELINE}, seed by seed. The interval of the difference in "
-        "test accuracy holds for all variants at once, the others each for itself."
+        f", and differences of the tuned variant from tuned {BASELINE}, seed by seed. The interval of the difference "
+        "in test accuracy holds for all variants at once, the others each for itself."
     )
     columns = ["Default", "Tuned", "Difference"][: 2 + differs]
     return Table(
@@ -217,8 +217,8 @@ def layers(variant: str, results: Results) -> Table:
     columns = ["Initial", "Final", *[f"Final, {BASELINE}"] * differs, "Near zero (%)"]
     return Table(
         f"{variant}-layers",
-        "Norm of each layer’s weights and biases before and after training, and the share of them near zero, of the tuned "
-        "networks; means over seeds. Of normalization they are the scales and shifts.",
+        "Norm of each layer’s weights and biases before and after training, and the share of them near zero, of the "
+        "tuned networks; means over seeds. Of normalization they are the scales and shifts.",
         ["Layer", *columns * len(tasks)],
         rows,
         pd.DataFrame(data),
@@ -258,8 +258,8 @@ def parameters(variant: str, results: Results) -> Table:
     headings = [f"{TRACK_TITLES[track]} on {results.params.tasks[name].title}" for name, track in chosen]
     return Table(
         f"{variant}-parameters",
-        "The parameters as written in params.yaml, which the default has, and those that each search chose, in the order "
-        "of the searches.",
+        "The parameters as written in params.yaml, which the default has, and those that each search chose, in the "
+        "order of the searches.",
         ["Key", "As written", "Whose", *headings],
         rows,
         pd.DataFrame(data),
@@ -268,26 +268,36 @@ def parameters(variant: str, results: Results) -> Table:
 
 
 def variance(results: Results) -> Table:
-    """Where the variance of the test accuracy comes from."""
+    """Where the variance of the test accuracy comes from, for the variants with several networks for each split."""
     own = results.variance[results.variance["task"].isin(list(results.params.tasks))]
-    components = list(dict.fromkeys(own["component"]))
-    values = {(row.task, row.variant, row.track, row.component): row.value for row in own.itertuples()}
-    rows = []
-    for task, variant, track in dict.fromkeys(own[["task", "variant", "track"]].itertuples(index=False, name=None)):
-        row = [Cell(results.params.tasks[task].heading), variant_cell(variant), Cell(TRACK_TITLES[track])]
-        for component in components:
-            value = values.get((task, variant, track, component), np.nan)
-            is_ratio = component == DESIGN_EFFECT
-            row.append(number_cell(value if is_ratio else 100 * np.sqrt(value), 2))
-        rows.append(row)
+    wide = own.pivot(index=["task", "variant", "track"], columns="component", values="value")
+    drawn = wide.get(IMAGES_OF_DIFFERENCE, pd.Series(np.nan, wide.index)).groupby(["task", "track"]).median()
+    effects = (
+        results.comparisons.query("metric == 'test_accuracy'").groupby(["task", "track"])["design_effect"].median()
+    )
+    tasks = results.params.tasks
+    rows, data = [], []
+    for (task, variant, track), parts in wide.dropna(subset=["split"]).iterrows() if "split" in wide else ():
+        values = {name: float(parts.get(name, np.nan)) for name in COMPONENTS}
+        values[IMAGES_OF_DIFFERENCE] = float(drawn.get((task, track), np.nan))
+        effect = float(effects.get((task, track), np.nan))
+        spreads = [number_cell(np.sqrt(value), 2) for value in values.values()]
+        names = [Cell(tasks[task].heading), variant_cell(variant), Cell(TRACK_TITLES[track])]
+        rows.append([*names, *spreads, number_cell(effect, 2)])
+        data.append({"task": task, "variant": variant, "track": track, **values, "design_effect": effect})
     return Table(
         "variance",
-        "Standard deviation of the test accuracy, in points, that each source alone would give it, estimated from the "
-        "replicas. The design effect is the factor by which the searches, which several seeds share, widen the variance of "
-        "a mean difference. The CSV file has variances of shares.",
-        ["Task", "Variant", "Track", *(text.replace("_", " ").capitalize() for text in components)],
+        "Standard deviation of the test accuracy of one network, in points, that each source alone would give it: the "
+        "luck of the search; the split of the images; initial weights and other draws; and the choice of the test "
+        "images, which all networks share. Then what that choice adds to a difference of two variants (median over the "
+        "variants), which no interval here covers. Design effect: the factor by which sharing searches widens the "
+        "variance of a mean difference. The CSV file has variances in squared points.",
+        [
+            *("Task", "Variant", "Track", "Search", "Split", "Weights", "Test images", "Test images, difference"),
+            "Design effect",
+        ],
         rows,
-        own,
+        pd.DataFrame(data, columns=["task", "variant", "track", *COMPONENTS, IMAGES_OF_DIFFERENCE, "design_effect"]),
         sortable=False,
     )
 

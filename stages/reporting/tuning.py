@@ -263,12 +263,12 @@ def warnings(results: Results, variant: str) -> list[str]:
 
 def thresholds(params: Params) -> list[str]:
     """When a warning is given, as sentences."""
-    least = points(params.claims.points)
+    smallest = points(params.claims.points)
     return [
         f"More than half of the searches chose a value in the outermost {percent(EDGE)} of the range, at the same end: "
         "a better one may lie beyond it, or, where that end turns the method off, the method is not wanted.",
         f"More than {percent(DIVERGED)} of the trials diverged: the range is too wide, and fewer trials were left.",
-        f"Twice as many trials as half of them still gained more than {least}: with more trials it might gain more.",
+        f"Twice as many trials as half of them still gained more than {smallest}: with more trials it might gain more.",
         f"The tuned learning rate (the middle one of the searches) is more than {FAR:g} times that of {BASELINE}, or "
         "less than one part in as many of it, with the same optimizer: part of the difference may be the rate’s doing.",
         "Networks of the variant as written were still learning when their epochs were used up.",

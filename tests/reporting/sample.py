@@ -12,15 +12,13 @@ import numpy as np
 import pandas as pd
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 from safetensors.numpy import save_file
-from scipy import stats
 
-from stages import config
-from stages.config import BASELINE, DEFAULT, TUNED, TUNED_CLEAN, Params, Task, Variant
+from stages import compare, config
+from stages.config import DEFAULT, TUNED, TUNED_CLEAN, Params, Task, Variant
 from stages.documents import outcome
 from stages.documents.base import ExperimentContext
 from stages.documents.face_notebook import ToyDropoutSettings, replay, toy_dropout
 from stages.metrics import METRICS
-from stages.statistics import mean_interval, paired_interval
 from stages.tasks import Material, Split, TaskData, write
 
 ROOT = Path(__file__).parents[2]
@@ -82,22 +80,19 @@ def write_results(
     np.savez(evaluation / "predictions.npz", predicted=predicted, labels=test)
     pd.DataFrame(confusion).to_parquet(evaluation / "confusion.parquet", index=False)
     pd.DataFrame(layers).to_parquet(evaluation / "layers.parquet", index=False)
-    compared(table, params).to_parquet(root / "data/comparisons.parquet", index=False)
+    first, searches = params.splits.first, params.tune.searches
+    against = {name: variant.against for name, variant in params.variants.items()}
+    confidence = params.evaluation.confidence
+    found = compare.compare(table, params.claims, confidence, first, searches, against, params.grid)
+    found.to_parquet(root / "data/comparisons.parquet", index=False)
+    compare.variance(table, predicted == test, first, searches, against).to_parquet(root / "data/variance.parquet")
     classical = [
-        {"model": model, "task": task, "seed": seed, "test_accuracy": rng.uniform(0.7, 0.8)}
-        for model in ("logistic_regression", "random_forest")
+        {"method": method, "task": task, "seed": seed, "test_accuracy": rng.uniform(0.7, 0.8)}
+        for method in ("logistic_regression", "random_forest")
         for task, each in params.tasks.items()
         for seed in params.splits.drawn(each.seeds)
     ]
     pd.DataFrame(classical).to_parquet(evaluation / "classical.parquet", index=False)
-    components = {"split": 6e-4, "initial weights": 2e-4, "search": 1e-4, "test images": 3e-4, "design_effect": 1.7}
-    variance = [
-        {"task": task, "variant": variant, "track": TUNED, "component": component, "value": value}
-        for task in params.tasks
-        for variant in list(params.variants)[:2]
-        for component, value in components.items()
-    ]
-    pd.DataFrame(variance).to_parquet(root / "data/variance.parquet", index=False)
     write_documents(root, images, labels)
 
 
@@ -180,7 +175,7 @@ def write_tuning(root: Path, params: Params, rng: np.random.Generator) -> None:
                 rows += own
                 for track, metric in ((TUNED, "val_accuracy"), (TUNED_CLEAN, "val_accuracy_true")):
                     if track in picks:
-                        best = max(own, key=lambda row: row[metric])  # noqa: B023
+                        best = max(own, key=lambda row: row[metric])
                         changed = json.loads(best["parameters"])
                         picks[track].append({"search": search, "trial": best["trial"], "parameters": changed})
     pd.DataFrame(rows).to_parquet(root / "data/tuning/trials.parquet", index=False)
@@ -300,51 +295,6 @@ def write_run(
     (folder / "run.json").write_text(json.dumps(record))
     pd.concat(histories).to_parquet(folder / "history.parquet", index=False)
     save_file(weights, folder / "weights.safetensors")
-
-
-def compared(runs: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """A table like that of `compare`, with plain intervals where those of `compare` are finer."""
-    confidence, rows = params.evaluation.confidence, []
-    groups = {key: group for key, group in runs.groupby(["variant", "task", "track"], sort=False)}
-    means = {
-        key: group[list(METRICS)].astype(float).groupby(group["seed"]).mean().replace([np.inf, -np.inf], np.nan)
-        for key, group in groups.items()
-    }
-    for (variant, task, track), own in groups.items():
-        reference = (BASELINE, task, TUNED if track == DEFAULT else track)
-        rivals = [table["test_accuracy"].mean() for (_, t, k), table in means.items() if (t, k) == (task, track)]
-        for key, metric in METRICS.items():
-            values = means[variant, task, track][key].dropna()
-            pairs = pd.concat([values, means[reference][key]], axis=1, join="inner").dropna().to_numpy()
-            is_compared = (variant, task, track) != reference and len(pairs) > 0
-            row: dict[str, Any] = {"variant": variant, "track": track, "task": task, "metric": key}
-            row |= bounds("mean", "", mean_interval(values.to_numpy(), confidence) if len(values) else None)
-            row |= {"n": len(values), "pairs": len(pairs) if is_compared else 0, "verdict": None}
-            difference = paired_interval(*pairs.T, confidence) if is_compared else None
-            wider = paired_interval(*pairs.T, 1 - (1 - confidence) / len(rivals)) if is_compared else None
-            row |= bounds("difference", "difference_", difference)
-            row |= {"simultaneous_" + end: getattr(wider, end, np.nan) for end in ("low", "high")}
-            better = float(np.mean(pairs[:, 0] > pairs[:, 1])) if is_compared else np.nan
-            exact = stats.binomtest(round(better * len(pairs)), len(pairs)).proportion_ci() if is_compared else None
-            row |= {"improvement": better}
-            row |= {"improvement_" + end: getattr(exact, end, np.nan) for end in ("low", "high")}
-            row["smallest"] = metric.smallest(params.claims, float(pairs[:, 1].mean())) if is_compared else np.nan
-            if wider and difference:
-                judged = wider if key == "test_accuracy" else difference
-                unfinished = own["unfinished"].any() or groups[reference]["unfinished"].any()
-                row["verdict"] = metric.verdict(judged, row["smallest"], bool(unfinished))
-            if key == "test_accuracy":
-                rank = 1 + sum(rival > values.mean() for rival in rivals)
-                row |= {"rank": rank, "rank_low": max(1, rank - 1), "rank_high": min(len(rivals), rank + 1)}
-            row |= {"replicas": len(own)} | {kind: int(own[kind].sum()) for kind in ("diverged", "unfinished")}
-            rows.append(row)
-    return pd.DataFrame(rows).astype({"verdict": "str"})
-
-
-def bounds(mean: str, prefix: str, interval: Any) -> dict[str, float]:
-    """The columns of an interval; NaN without one."""
-    names = {mean: "mean", f"{prefix}low": "low", f"{prefix}high": "high"}
-    return {name: getattr(interval, end, np.nan) for name, end in names.items()}
 
 
 def write_documents(root: Path, images: np.ndarray, labels: np.ndarray) -> None:

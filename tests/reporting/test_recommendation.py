@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -18,7 +17,7 @@ from stages.reporting import recommendation
 from stages.reporting import results as reading
 from stages.reporting.comparison import Comparison
 from stages.reporting.figures import Drawing
-from stages.reporting.recommendation import Advice, Cost
+from stages.reporting.recommendation import Advice
 from stages.reporting.results import Results
 from tests.reporting.sample import VARIANTS, write_results
 
@@ -58,7 +57,7 @@ def advised(found: Results, written: dict[str, Any] = WORSE, **outcomes: dict[st
                 table.loc[own, list(values)] = list(values.values())
     params = found.params
     comparison = Comparison(table, tuple(params.variants), tuple(params.tasks))
-    costs = {name: Cost(1.2, True) for name in params.variants}
+    costs = dict.fromkeys(params.variants, 1.2)
     return recommendation.advise(found, comparison, "clean", params.tasks["clean"], costs)
 
 
@@ -72,7 +71,7 @@ def test_the_surest_of_several_is_named_not_the_largest(found: Results) -> None:
     assert advice.variant == "smooth"
     assert advice.table is not None
     assert [row[0].text for row in advice.table.rows] == ["smooth", "l1"]
-    assert "Training takes 1.2 times as long as that of `none`." in said(advice)
+    assert "It trains for 1.2 times as many epochs as `none`." in said(advice)
     assert "the better one with a probability of" in said(advice)
 
 
@@ -149,26 +148,9 @@ def test_the_fragment_is_the_variant_as_a_search_chose_it(
     assert pasted.parameters() in [one.parameters() for one in chosen]
 
 
-def test_cost_is_that_of_steps_times_epochs(found: Results) -> None:
+def test_cost_is_that_of_epochs(found: Results) -> None:
     runs = found.replicas.assign(epochs=np.where(found.replicas["variant"] == "l1", 50, 100))
-    some = replace(found, replicas=runs)
-    assert recommendation.cost(some, "l1", {}) == Cost(0.5, False)
-    assert recommendation.cost(some, "l1", {"l1": 3.0}) == Cost(1.5, True)
-
-
-def test_times_are_read_if_they_are_there(tmp_path: Path) -> None:
-    assert recommendation.steps_of(tmp_path / "benchmark.json") == {}
-    entries = [
-        {
-            "group": "step",
-            "params": {"variant": name, "replicas": 1},
-            "stats": {"median": time, "q1": time, "q3": time, "rounds": 5},
-            "extra_info": {},
-        }
-        for name, time in ((BASELINE, 2.0), ("l1", 3.0))
-    ]
-    (tmp_path / "benchmark.json").write_text(json.dumps({"benchmarks": entries}))
-    assert recommendation.steps_of(tmp_path / "benchmark.json") == {BASELINE: 1.0, "l1": 1.5}
+    assert recommendation.epochs_of(replace(found, replicas=runs), "l1") == 0.5
 
 
 def test_page_holds_the_advice_and_the_fragment_of_each_task(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
