@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from stages.config import BASELINE, DEFAULT, TUNED, Params, Task
-from stages.reporting import overviews, pages, site, summary
+from stages.reporting import overviews, pages, site
 from stages.reporting.comparison import Comparison
 from stages.reporting.figures import Drawing, Figure
 from stages.reporting.results import Results
+from stages.reporting.summary import points
 from stages.reporting.tables import Cell, Table, number, number_cell, percent, span, variant_cell
 
 MARKS = {"better": "▲", "worse": "▼", "negligible": "≈", "unfinished": "…"}
@@ -269,9 +270,8 @@ def profile_figure(profile: pd.DataFrame, tasks: int, params: Params) -> Figure:
         "grid-profile",
         "Performance profile",
         "The share of tasks on which a variant is at most so many points of test accuracy behind the best variant of "
-        "that "
-        "task. A curve that starts high belongs to a variant that is often the best; one that soon reaches 100 % to "
-        f"one never far behind. Dashed: {summary.points(params.claims.points)}, the smallest difference that matters.",
+        "that task. A curve that starts high belongs to a variant that is often the best; one that soon is at 100 % to "
+        f"one never far behind. Dashed: {points(params.claims.points)}, the smallest difference that matters.",
         chart,
         chart,
         data[["panel", "variant", "series", "x", "value"]],
@@ -305,7 +305,7 @@ def profile_table(scores: pd.DataFrame, params: Params) -> Table:
     return Table(
         "grid-profile-summary",
         "Percentage of tasks on which a variant is the best, and is at most "
-        f"{summary.points(smallest)} behind the best; and the points that it is behind, on average and at most.",
+        f"{points(smallest)} behind the best; and the points that it is behind, on average and at most.",
         ["Variant", "Best (%)", "Close (%)", "Behind", "At most"],
         rows,
         data,

@@ -165,6 +165,6 @@ def heat(
         fillOpacity=alt.FillOpacity("strength:Q").scale(domain=[0, 1], range=[0.04, 1]).legend(None),
     )
     numbers = base.mark_text(fontSize=11).encode(
-        text="text:N", color=alt.condition("datum.strength > 0.55", alt.value(PAPER), alt.value(INK))
+        text="text:N", color=alt.condition("datum.strength > 0.8", alt.value(PAPER), alt.value(INK))
     )
     return in_panels(cells + numbers, panels, left=126, height=22 * len(rows))

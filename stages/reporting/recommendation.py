@@ -13,13 +13,13 @@ from ruamel.yaml.comments import CommentedMap
 
 from stages import search
 from stages.config import BASELINE, DEFAULT, TUNED, Params, Task, Variant
-from stages.reporting import pages, site, summary, tuning
+from stages.reporting import pages, site, tuning
 from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.figures import Drawing
 from stages.reporting.results import Results
+from stages.reporting.summary import points
 from stages.reporting.tables import Cell, Table, difference_cell, number, number_cell, percent, span, variant_cell
 
-"""If it is there, times of single steps are read from it."""
 CLOSEST = 5
 """How many variants are shown where none helps."""
 
@@ -133,7 +133,7 @@ def surely_above_zero(estimate: Estimate) -> bool:
 
 def headline(task: Task, compared: Found, better: Found, params: Params) -> str:
     """The answer in one sentence."""
-    points = summary.points(params.claims.points)
+    least = points(params.claims.points)
     if not compared:
         return f"On {task.title}, there is nothing to compare."
     methods = f"{len(compared)} variant{'s' * (len(compared) != 1)}"
@@ -141,7 +141,7 @@ def headline(task: Task, compared: Found, better: Found, params: Params) -> str:
         return f"On {task.title}, nothing can be said: networks were still learning when their epochs were used up."
     if not better:
         return (
-            f"On {task.title}, nothing here helps beyond noise: of {methods}, none is sure to gain {points} or more "
+            f"On {task.title}, nothing here helps beyond noise: of {methods}, none is sure to gain {least} or more "
             f"over "
             f"`{BASELINE}` with a tuned learning rate."
         )
@@ -175,7 +175,7 @@ def details(estimate: Estimate, spent: float) -> list[str]:
 def slighter(above: Found, params: Params) -> list[str]:
     """Variants that gain something, perhaps too little to matter."""
     names = _listed([f"`{name}` ({_with_interval(estimate)})" for name, estimate in above])
-    return [f"Sure to gain something, but perhaps less than {summary.points(params.claims.points)}: {names}."]
+    return [f"Sure to gain something, but perhaps less than {points(params.claims.points)}: {names}."]
 
 
 def closest(compared: Found, params: Params) -> list[str]:

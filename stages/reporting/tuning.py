@@ -359,14 +359,14 @@ def summary(gained: pd.DataFrame, tasks: Mapping[str, Task], params: Params) -> 
             f"accuracy by {number(test, 1, signed=True)} points."
         )
         if len(own) > 1:
-            middle = own.drop(BASELINE)[["promised", "kept", "curse", "test"]].median()
+            mean = own.drop(BASELINE)[["promised", "kept", "curse", "test"]].mean()
             text += (
-                f" Over the other variants the median is {number(middle['test'], 1, signed=True)} points. On the "
+                f" Over the other variants the mean is {number(mean['test'], 1, signed=True)} points. On the "
                 f"images "
-                f"that the search chose by, they seemed to gain {number(middle['promised'], 1, signed=True)} points, "
+                f"that the search chose by, they seemed to gain {number(mean['promised'], 1, signed=True)} points, "
                 f"on "
-                f"those of fresh splits {number(middle['kept'], 1, signed=True)}: the winner’s curse is "
-                f"{number(middle['curse'], 1, signed=True)}."
+                f"those of fresh splits {number(mean['kept'], 1, signed=True)}: the winner’s curse is "
+                f"{number(mean['curse'], 1, signed=True)}."
             )
         sentences.append(text)
     return sentences
