@@ -301,10 +301,10 @@ def fragment(results: Results, variant: str, task: str) -> str:
 
     Empty where it was not tuned.
     """
-    chosen = tuning.choices(results, variant, task)
+    own, params = results.params.variants[variant], results.params
+    chosen = tuning.choices(results, own.tuned_as, task)
     if not chosen:
         return ""
-    own, params = results.params.variants[variant], results.params
     found = own.with_parameters(tuning.typical(chosen, own, params))
     title = params.tasks[task].title
     name = f"{variant}_for_{task}"

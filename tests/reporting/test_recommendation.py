@@ -144,7 +144,7 @@ def test_the_fragment_is_the_variant_as_a_search_chose_it(
     (tmp_path / "params.yaml").write_text(text.rstrip() + "\n" + fragment)
     pasted = config.load(tmp_path / "params.yaml").variants[f"{variant}_for_{task}"]
     own = found.params.variants[variant]
-    chosen = [own.with_parameters(one["parameters"]) for one in found.chosen[variant][task][TUNED]]
+    chosen = [own.with_parameters(one["parameters"]) for one in found.chosen[own.tuned_as][task][TUNED]]
     assert pasted.parameters() in [one.parameters() for one in chosen]
 
 
