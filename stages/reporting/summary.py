@@ -27,14 +27,18 @@ def tuning_alone(comparison: Comparison, tasks: Mapping[str, Task], trials: int)
         written = comparison[BASELINE, name, "test_accuracy", DEFAULT]  # compared with the tuned one
         difference = judged(written)
         gain, low, high = -difference.mean, -difference.high, -difference.low
+        gains = f"gains {number(gain, 1)} points {span(low, high, 1)} on {task.title}"
+        loses = f"loses {number(-gain, 1)} points {span(-high, -low, 1)} on {task.title}"
         clause = {
-            "worse": f"gains {number(gain, 1)} points {span(low, high, 1)} on {task.title}",
-            "better": f"loses {number(-gain, 1)} points {span(-high, -low, 1)} on {task.title}",
+            "worse": gains,
+            "better": loses,
             "negligible": f"changes next to nothing on {task.title} ({number(gain, 1, signed=True)} points "
             f"{span(low, high, 1)})",
             "undecided": f"makes no certain difference on {task.title} ({number(gain, 1, signed=True)} points "
             f"{span(low, high, 1)})",
         }[written.verdict]
+        if written.verdict == "undecided" and low * high > 0:
+            clause = f"{gains if low > 0 else loses}, perhaps less than matters"
         if written.unfinished or comparison[BASELINE, name, "test_accuracy", TUNED].unfinished:
             clause += ", although networks were still learning"
         clauses.append(clause)

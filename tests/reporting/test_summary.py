@@ -58,6 +58,8 @@ def alone(tasks: Mapping[str, Task] = CLEAN, unfinished: int = 0, **default: Any
         ("worse", -2.7, "gains 2.7 points [1.7, 3.7] on clean labels"),
         ("better", 2.7, "loses 2.7 points [1.7, 3.7] on clean labels"),
         ("negligible", -0.1, "changes next to nothing on clean labels (+0.1 points [−0.9, 1.1])"),
+        ("undecided", -1.5, "gains 1.5 points [0.5, 2.5] on clean labels, perhaps less than matters"),
+        ("undecided", 1.5, "loses 1.5 points [0.5, 2.5] on clean labels, perhaps less than matters"),
         ("undecided", -0.8, "makes no certain difference on clean labels (+0.8 points [−0.2, 1.8])"),
     ],
 )
