@@ -95,7 +95,7 @@ def of_variant(
         f"{section}.{key}": value for section, values in run["parameters"].items() for key, value in values.items()
     }
     digest = files.sha256(POOL, SPLITS)[:8]
-    provenance = origin(lock, f"train@{variant.name}", "stages/train.py") | run["versions"]
+    provenance = origin(lock, "train", "stages/train.py") | run["versions"]
     for task, track in product(reversed(list(params.tasks)), reversed(TRACKS)):
         rows = of(evaluation, variant=variant.name, task=task, track=track)
         if rows.empty:
@@ -164,7 +164,7 @@ standard deviation over the networks at every measured epoch, and `seeds.csv` th
 
 - Files: `data/runs/{variant}/` with `history.parquet`, `weights.safetensors` and `run.json`
 - Page of the report: `reports/variants/{variant}.html`
-- To retrain: `dvc repro train@{variant}`
+- To retrain: `dvc repro train`
 """
 WRITTEN = "with the parameters of `params.yaml`."
 CHOSEN = """\
@@ -176,7 +176,7 @@ REPLICA = """\
 - Every epoch: the rows `task = {task}`, `track = {track}`, `seed = {seed}`, `repeat = {repeat}` of
   `data/runs/{variant}/history.parquet`
 - Page of the report: `reports/variants/{variant}.html`
-- To retrain: `dvc repro train@{variant}`
+- To retrain: `dvc repro train`
 """
 
 

@@ -127,13 +127,14 @@ def again(
 
     Raises ``UserError`` if there is no such replica, no result, or another result.
     """
-    named = {(str(each.unit.task), each.track, str(each.unit.seed)): each for each in reversed(planned[variant.name])}
+    own = planned[variant.name]
+    named = {(str(each.unit.task), each.track, str(each.unit.seed)): each for each in reversed(own)}
     if wanted not in named:
-        keys = [list(dict.fromkeys(part)) for part in zip(*named, strict=True)]
-        there = [", ".join(values) for values in (reversed(keys[0]), reversed(keys[1]), (keys[2][-1], keys[2][0]))]
+        there = [", ".join(dict.fromkeys(each)) for each in ((e.unit.task for e in own), (e.track for e in own))]
+        seeds = [each.unit.seed for each in own]
         raise UserError(
             f"there is no task {wanted[0]!r} with track {wanted[1]!r} and seed {wanted[2]}; available: the tasks "
-            f"{there[0]}, the tracks {there[1]} and the seeds from {there[2].replace(', ', ' to ')}"
+            f"{there[0]}, the tracks {there[1]} and the seeds from {min(seeds)} to {max(seeds)}"
         )
     one = named[wanted]
     file = RUNS / variant.name / "weights.safetensors"

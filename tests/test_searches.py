@@ -106,7 +106,8 @@ def test_simultaneous_intervals_cover_all_means_at_once(correlation: float, shar
         differences = np.sqrt(shared) * common + np.sqrt(1 - shared) * own
         spread = as_independent(differences, SEARCHES, search_correlation(differences, SEARCHES))
         hits.append(all(each.low < 0 < each.high for each in simultaneous_intervals(spread, 0.95)))
-    assert np.mean(hits) == pytest.approx(0.95, abs=0.035)  # 2.8 standard errors
+    # 2.8 standard errors; wider than needed where the variants' common luck passes for that of the searches.
+    assert 0.915 < np.mean(hits) < 0.995
 
 
 def test_the_more_variants_have_in_common_the_narrower_their_intervals() -> None:

@@ -79,7 +79,8 @@ def test_each_search_chooses_by_its_own_labels() -> None:
                 assert [entry["search"] for entry in entries] == [0, 1]
                 column = "val_accuracy" + "_true" * (track == "tuned_clean")
                 for entry in entries:
-                    group = trials.query("variant == @variant and task == @task and search == @entry['search']")
+                    where = (trials[["variant", "task", "search"]] == [variant, task, entry["search"]]).all(axis=1)
+                    group = trials[where]
                     won = group[group["trial"] == entry["trial"]].iloc[0]
                     assert won[column] == group[column].max()
                     assert json.loads(won["parameters"]) == entry["parameters"]

@@ -71,19 +71,22 @@ DIRECTIONS = {
     "worse": (VERMILION, "triangle-left"),
     "negligible": (GREEN, "square"),
     "undecided": (GREY, "circle"),
-    "unfinished": (PURPLE, "cross"),
 }
 """Color and shape of a difference of test accuracy by its verdict."""
 
 
 @cache
-def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: float) -> Spec:
+def differences(
+    variants: tuple[str, ...], panels: tuple[str, ...], smallest: float, domain: tuple[float, float]
+) -> Spec:
     """Two dots with intervals for each variant, as written and tuned, over the band of negligible differences.
 
-    Data: `panel, variant, track, difference, low, high, verdict` with a verdict of `DIRECTIONS`.
+    Data: `panel, variant, track, difference, low, high, verdict, unfinished` with a verdict of `DIRECTIONS` and a count
+    of networks.
     """
     verdicts = alt.Scale(domain=list(DIRECTIONS), range=[color for color, _ in DIRECTIONS.values()])
     shapes = alt.Scale(domain=verdicts.domain, range=[shape for _, shape in DIRECTIONS.values()])
+    scale = alt.Scale(domain=list(domain), clamp=True, nice=False)
     band = alt.Chart().mark_rect(color=GRID).encode(x=alt.datum(-smallest), x2=alt.datum(smallest))
     base = alt.Chart().encode(
         y=rows_of("variant", variants),
@@ -92,7 +95,8 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: fl
     )
     zero = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     intervals = base.mark_rule(strokeWidth=1.5).encode(
-        x=alt.X("low:Q").title(f"Difference from tuned {BASELINE} (points)").axis(tickCount=6), x2="high:Q"
+        x=alt.X("low:Q").title("Difference from the tuned reference (points)").scale(scale).axis(tickCount=6),
+        x2="high:Q",
     )
     dots = base.encode(
         x="difference:Q",
@@ -104,6 +108,7 @@ def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: fl
             low="low:Q",
             high="high:Q",
             verdict="verdict:N",
+            unfinished="unfinished:N",
         ),
     )
     full = dots.transform_filter(f"datum.track == '{TUNED}'").mark_point(filled=True, size=70, opacity=1)
@@ -163,8 +168,7 @@ LOOKS = {
     "wrong label, default": Series("wrong label, default", VERMILION, (1, 3)),
     "true label, default": Series("true label, default", BLUE, (2, 3)),
 }
-"""The series of learning curves: of a variant as tuned unless they say otherwise, and of the tuned reference in "
-"gray."""
+"""The series of learning curves: of a variant as tuned unless they say otherwise; gray of the tuned reference."""
 
 
 def several(names: Iterable[str], band: bool = False) -> tuple[Series, ...]:

@@ -24,6 +24,10 @@ from stages.reporting.tables import TRACK_TITLES, noisy_ones
 RANGE = ["mean", "low", "high"]
 POINTS = 101
 """Epochs drawn of a learning curve, at most."""
+FEWER = 41
+"""The same on the pages of variants, of which there are many."""
+OUTLYING = 0.05
+"""The share of intervals that may reach beyond the axis of differences, to the left."""
 LEAST_LOSS = 1e-4
 """The lower end of the logarithmic axis of the loss, in nats."""
 
@@ -96,16 +100,19 @@ def differences(comparison: Comparison, tasks: Mapping[str, Task]) -> Figure:
             "low": table["simultaneous_low"],
             "high": table["simultaneous_high"],
             "verdict": table["verdict"],
+            "unfinished": table["unfinished"],
         }
     )
-    chart = charts.differences(comparison.variants, panels(tasks), float(table["smallest"].iloc[0]))
+    # A few variants that fail would leave no room for the differences of all others.
+    domain = float(np.floor(data["low"].quantile(OUTLYING))), float(np.ceil(data["high"].max()))
+    chart = charts.differences(comparison.variants, panels(tasks), float(table["smallest"].iloc[0]), domain)
     return Figure(
         "differences",
         f"Test accuracy relative to tuned {BASELINE}",
         "Difference in points, mean over paired seeds. Hollow: with the strengths of params.yaml; full: tuned. The "
         "intervals hold for all variants of a panel at once. The band holds what is negligible. A triangle points to "
-        "the side of the band on which the whole interval lies. Unfinished: a network was still learning when its "
-        "epochs were used up.",
+        "the side of the band on which the whole interval lies. What lies beyond the left end of the axis is drawn "
+        "there.",
         chart,
         chart,
         data,
@@ -176,7 +183,7 @@ WRONG = {"wrong label": "wrong_given", "true label": "wrong_true"}
 
 
 def of_variant(name: str, results: Results) -> list[Figure]:
-    """Learning curves of accuracy, loss, parameter norm and, where labels are wrong, of these; the confusion of classes.
+    """Learning curves: accuracy, loss, parameter norm and, where there are, wrong labels; and the confusion of classes.
 
     They show the tuned variant, its validation as written, and the tuned reference.
     """
@@ -184,7 +191,7 @@ def of_variant(name: str, results: Results) -> list[Figure]:
     own, written = (of_track(results.runs[name].history, track) for track in (TUNED, DEFAULT))
     reference = of_track(results.runs[BASELINE].history, TUNED)
     differs = name != BASELINE
-    epochs = drawn_epochs(*(table["epoch"].to_numpy() for table in (own, written, reference)))
+    epochs = drawn_epochs(*(table["epoch"].to_numpy() for table in (own, written, reference)), most=FEWER)
 
     def curves(
         kind: str,
@@ -197,10 +204,12 @@ def of_variant(name: str, results: Results) -> list[Figure]:
     ) -> Figure:
         data = pd.concat(table.assign(series=label) for label, table in series.items())
         data = data[["panel", "series", "epoch", *RANGE]]
+        banded = [label for label in series if charts.LOOKS[label].band]
+        data.loc[~data["series"].isin(banded), ["low", "high"]] = np.nan
         axis = f"{title} ({unit})" if unit else title
         looks = tuple(charts.LOOKS[label] for label in series)
         chart, still = (charts.lines(axis, looks, panels(shown), hover=hover, **axes) for hover in (True, False))
-        text = f"As tuned where nothing else is said. Mean over seeds; the bands reach from the lowest to the highest.{text}"
+        text = f"Tuned, if not said otherwise. Mean over seeds; the bands reach from the lowest to the highest.{text}"
         return Figure(f"{name}-{kind}", title, text, chart, still, data)
 
     def learning(metric: str, scale: float = 1) -> dict[str, pd.DataFrame]:
@@ -258,18 +267,17 @@ def panels(tasks: Mapping[str, Task]) -> tuple[str, ...]:
     return tuple(task.heading for task in tasks.values())
 
 
-def drawn_epochs(*measured: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The epochs of a figure: those after which all were measured, and the last of all; at most some `POINTS`."""
+def drawn_epochs(*measured: NDArray[np.int64], most: int = POINTS) -> NDArray[np.int64]:
+    """The epochs of a figure: those after which all were measured, and the last of all; at most so many."""
     last = max(epochs.max() for epochs in measured)
     shared = np.union1d(reduce(np.intersect1d, measured), last)
-    return shared[np.unique(np.linspace(0, len(shared) - 1, min(len(shared), POINTS)).round().astype(int))]
+    return shared[np.unique(np.linspace(0, len(shared) - 1, min(len(shared), most)).round().astype(int))]
 
 
 def spread(
     history: pd.DataFrame, metric: str, tasks: Mapping[str, Task], epochs: NDArray[np.int64], scale: float = 1
 ) -> pd.DataFrame:
-    """`panel, epoch, mean, low, high` over the replicas of one track. One that has stopped keeps its last finite "
-    "value."""
+    """`panel, epoch, mean, low, high` over the replicas of a track. One that stopped keeps its last finite value."""
     parts = []
     for name, task in tasks.items():
         own = history[history["task"] == name]

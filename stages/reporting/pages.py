@@ -25,11 +25,10 @@ class Finding:
     worse: list[tuple[str, Estimate]]
     negligible: list[tuple[str, Estimate]]
     undecided: list[tuple[str, Estimate]]
-    unfinished: list[tuple[str, Estimate]]
 
     @property
     def total(self) -> int:
-        return sum(map(len, (self.better, self.worse, self.negligible, self.undecided, self.unfinished)))
+        return sum(map(len, (self.better, self.worse, self.negligible, self.undecided)))
 
 
 def build(
@@ -132,9 +131,7 @@ def setting(results: Results) -> dict[str, str]:
 
 def finding(comparison: Comparison, name: str, task: Task) -> Finding:
     """The tuned variants by verdict, sorted by the size of the difference."""
-    found: dict[str, list[tuple[str, Estimate]]] = {
-        kind: [] for kind in ("better", "worse", "negligible", "undecided", "unfinished")
-    }
+    found: dict[str, list[tuple[str, Estimate]]] = {kind: [] for kind in ("better", "worse", "negligible", "undecided")}
     for variant in comparison.variants:
         estimate = comparison.get(variant, name, "test_accuracy", TUNED)
         if estimate and estimate.verdict:

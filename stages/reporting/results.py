@@ -60,8 +60,7 @@ class Results:
     layers: pd.DataFrame
     """`variant, task, track, seed, layer, initial_norm, norm, near_zero`"""
     variance: pd.DataFrame
-    """Where the variance of the test accuracy comes from: `task, variant, track, component, value` in squared "
-    "points."""
+    """Where the variance of accuracies comes from: `task, variant, track, component, value`, in squared points."""
     classical: pd.DataFrame
     """`method, task, seed` and accuracies of models that are no networks."""
     repository: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from stages.config import BASELINE, DEFAULT, TUNED, Params, Task
 from stages.reporting.comparison import Comparison, Estimate
@@ -12,9 +12,10 @@ from stages.reporting.tables import judged, noisy_ones, number, span
 def sentences(comparison: Comparison, params: Params) -> list[str]:
     """What tuning alone brings, which methods bring more, and what becomes of wrong labels."""
     tasks = {name: task for name, task in params.tasks.items() if task.tune == name}
+    against = {name for name, variant in params.variants.items() if variant.against == BASELINE}
     return [
         tuning_alone(comparison, tasks, params.tune.trials),
-        methods(comparison, tasks, points(params.claims.points)),
+        methods(comparison, tasks, against, points(params.claims.points)),
         wrong_labels(comparison, noisy_ones(tasks) or noisy_ones(params.tasks)),
     ]
 
@@ -25,53 +26,47 @@ def tuning_alone(comparison: Comparison, tasks: Mapping[str, Task], trials: int)
     for name, task in tasks.items():
         written = comparison[BASELINE, name, "test_accuracy", DEFAULT]  # compared with the tuned one
         difference = judged(written)
-        gain = number(-difference.mean, 1, signed=True)
-        interval = f"{gain} {span(-difference.high, -difference.low, 1)}".strip()
-        size = f"{number(abs(difference.mean), 1)} points {span(*_positive(difference.low, difference.high), 1)}"
-        clauses.append(
-            {
-                "worse": f"gains {size} on {task.title}",
-                "better": f"loses {size} on {task.title}",
-                "negligible": f"changes next to nothing on {task.title} ({interval})",
-                "undecided": f"makes no certain difference on {task.title} ({interval} points)",
-                "unfinished": f"cannot be judged on {task.title}, where some networks were still learning",
-            }[written.verdict]
-        )
+        gain, low, high = -difference.mean, -difference.high, -difference.low
+        clause = {
+            "worse": f"gains {number(gain, 1)} points {span(low, high, 1)} on {task.title}",
+            "better": f"loses {number(-gain, 1)} points {span(-high, -low, 1)} on {task.title}",
+            "negligible": f"changes next to nothing on {task.title} ({number(gain, 1, signed=True)} points "
+            f"{span(low, high, 1)})",
+            "undecided": f"makes no certain difference on {task.title} ({number(gain, 1, signed=True)} points "
+            f"{span(low, high, 1)})",
+        }[written.verdict]
+        if written.unfinished or comparison[BASELINE, name, "test_accuracy", TUNED].unfinished:
+            clause += ", although networks were still learning"
+        clauses.append(clause)
     return (
         f"Choosing nothing but the learning rate of plain training, `{BASELINE}`, with the {trials} trials of a search "
         f"that every variant gets, {joined(clauses)}."
     )
 
 
-def _positive(low: float, high: float) -> tuple[float, float]:
-    """The ends of an interval on one side of zero, as sizes."""
-    return min(abs(low), abs(high)), max(abs(low), abs(high))
-
-
-def methods(comparison: Comparison, tasks: Mapping[str, Task], smallest: str) -> str:
-    """How many variants are better than the tuned reference, by more than the smallest difference that matters."""
+def methods(comparison: Comparison, tasks: Mapping[str, Task], against: Collection[str], smallest: str) -> str:
+    """How many of the variants that are compared with the reference beat it by more than the smallest difference that
+    matters."""
     clauses = []
     for name, task in tasks.items():
-        found = compared(comparison, name, "test_accuracy")
-        total = len(found)
+        found = {v: one for v, one in compared(comparison, name, "test_accuracy").items() if v in against}
         better = {variant: one for variant, one in found.items() if one.verdict == "better"}
         worse = sum(one.verdict == "worse" for one in found.values())
-        unfinished = sum(one.verdict == "unfinished" for one in found.values())
-        if unfinished == total:
-            clauses.append(f"on {task.title} none can be judged, because networks were still learning")
-            continue
-        text = f"on {task.title} {counted(len(better), total)} {'is' if len(better) == 1 else 'are'} better"
+        unfinished = sum(one.unfinished > 0 for one in found.values())
+        text = f"on {task.title} {counted(len(better), len(found))} {'is' if len(better) == 1 else 'are'} better"
         if better:
             best = max(better, key=lambda variant: judged(better[variant]).mean)
             most = "most" if len(better) > 1 else "namely"
             text += f", {most} `{best}` ({signed(better[best])})"
-        text += f", and {counted(worse, total)} {'is' if worse == 1 else 'are'} worse"
-        if unfinished:
-            text += f" ({unfinished} cannot be judged: still learning)"
+        text += f", and {counted(worse, len(found))} {'is' if worse == 1 else 'are'} worse"
+        if comparison[BASELINE, name, "test_accuracy", TUNED].unfinished:
+            text += f" (not final: networks of `{BASELINE}` were still learning)"
+        elif unfinished:
+            text += f" (not final for {unfinished} of them, whose networks were still learning)"
         clauses.append(text)
     return (
-        f"Against plain training that is tuned alike, by more than {smallest} and beyond what chance explains: "
-        f"{'; '.join(clauses)}."
+        f"Of the methods, compared with plain training that is tuned alike, by more than {smallest} and beyond what "
+        f"chance explains, {'; '.join(clauses)}."
     )
 
 
@@ -92,7 +87,8 @@ def wrong_labels(comparison: Comparison, noisy: Mapping[str, Task]) -> str:
     found = compared(comparison, name, "accuracy_on_wrong_given")
     fewer = {variant: one for variant, one in found.items() if one.verdict == "lower"}
     unfinished = sum(one.verdict == "unfinished" for one in found.values())
-    text += f"; {counted(len(fewer), len(found))} of the other variants {'memorizes' if len(fewer) == 1 else 'memorize'} fewer"
+    memorizes = "memorizes" if len(fewer) == 1 else "memorize"
+    text += f"; {counted(len(fewer), len(found))} of the variants compared with it {memorizes} fewer"
     if fewer:
         least = min(fewer, key=lambda variant: fewer[variant].value.mean)
         better = [v for v in fewer if comparison[v, name, "test_accuracy", TUNED].verdict == "better"]

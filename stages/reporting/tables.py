@@ -64,7 +64,7 @@ class Table:
 
 
 def headline(results: Results, comparison: Comparison) -> Table:
-    """Every variant on every task: test accuracy as written and tuned, and how the tuned one compares with the reference.
+    """Every variant on every task: its test accuracy as written and tuned, and how the latter compares.
 
     Models that are no networks have rows of their own at the end.
     """
@@ -110,6 +110,8 @@ def methods(results: Results) -> Table:
     for name, variant in results.params.variants.items():
         titles = ", ".join(type(method).title for method in variant.regularizers) or "No method"
         about = variant.about or (summary_of(variant.regularizers[0]) if variant.regularizers else "")
+        if variant.against != BASELINE:
+            about += f" Compared with `{variant.against}`."
         rows.append([variant_cell(name), Cell(titles), Cell(about.replace("`", ""))])
         data.append({"variant": name, "methods": titles, "about": about})
     columns = ["Variant", "Methods", "What it does"]
@@ -232,7 +234,7 @@ def parameters(variant: str, results: Results) -> Table:
     shared = results.params.training.model_dump()
     chosen = {
         (name, track): [dict(one["parameters"]) for one in entries]
-        for name, tracks in results.chosen.get(variant, {}).items()
+        for name, tracks in results.chosen.get(results.params.variants[variant].tuned_as, {}).items()
         for track, entries in tracks.items()
         if name in results.params.tasks
     }
@@ -277,13 +279,15 @@ def variance(results: Results) -> Table:
     )
     tasks = results.params.tasks
     rows, data = [], []
-    for (task, variant, track), parts in wide.dropna(subset=["split"]).iterrows() if "split" in wide else ():
-        values = {name: float(parts.get(name, np.nan)) for name in COMPONENTS}
+    told_apart = wide.reindex(columns=COMPONENTS).dropna(subset="split").reset_index().to_dict("records")
+    for parts in told_apart:
+        task, variant, track = parts["task"], parts["variant"], parts["track"]
+        values = {name: float(parts[name]) for name in COMPONENTS}
         values[IMAGES_OF_DIFFERENCE] = float(drawn.get((task, track), np.nan))
         effect = float(effects.get((task, track), np.nan))
         spreads = [number_cell(np.sqrt(value), 2) for value in values.values()]
-        names = [Cell(tasks[task].heading), variant_cell(variant), Cell(TRACK_TITLES[track])]
-        rows.append([*names, *spreads, number_cell(effect, 2)])
+        key = Cell(tasks[task].heading), variant_cell(variant), Cell(TRACK_TITLES[track])
+        rows.append([*key, *spreads, number_cell(effect, 2)])
         data.append({"task": task, "variant": variant, "track": track, **values, "design_effect": effect})
     return Table(
         "variance",

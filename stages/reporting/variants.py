@@ -43,8 +43,8 @@ def build(results: Results, comparison: Comparison, drawing: figures.Drawing) ->
             "parameters": tables.parameters(name, results),
         }
         accuracy, loss, norm, *wrong, confused = figures.of_variant(name, results)
-        axes = tuning.axes_figure(results, name)
-        drawing.add([accuracy, loss, norm, *wrong, confused, axes])
+        axes = tuning.axes_figure(results, name) if variant.tuned_as == name else None
+        drawing.add([accuracy, loss, norm, *wrong, confused, *([axes] if axes else [])])
         files |= {f"tables/{table.name}.csv": table.csv for table in own.values()}
         files[f"variants/{name}.html"] = site.render(
             "variant.html",

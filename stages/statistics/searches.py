@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import fdtri, stdtrit
 
 from stages import rng
 from stages.statistics.intervals import Interval
@@ -45,16 +45,22 @@ def _group_means(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
 def search_correlation(differences: np.ndarray, searches: np.ndarray) -> float:
     """Intra-class correlation of differences (V, n) within searches (n,), one for all V variants.
 
-    Four searches say next to nothing about the correlation of one variant, so the mean squares of all variants are
-    pooled. Variants with a NaN do not count. 0 where the estimate is negative or there is nothing to estimate it from.
+    Four searches say next to nothing about the correlation of one variant, so it is estimated from the median over the
+    variants of the ratio of mean squares between and within searches, against the median of the F distribution. With
+    the mean squares summed instead, the few variants whose differences spread most would decide for all. Variants with
+    a NaN or without spread within searches do not count. 0 where the estimate is negative or there is nothing to
+    estimate it from.
     """
     complete = differences[np.isfinite(differences).all(-1)]
-    if not len(complete) or not 1 < len(np.unique(searches)) < len(searches):
+    groups, n = len(np.unique(searches)), len(searches)
+    if not len(complete) or not 1 < groups < n:
         return 0.0
-    squares_between, squares_within, size = mean_squares(complete, searches)
-    between, within = squares_between.sum(), squares_within.sum()
-    total = between + (size - 1) * within
-    return float(max(0, (between - within) / total)) if total > 0 else 0.0
+    between, within, size = mean_squares(complete, searches)
+    varied = within > 1e-18 * np.square(complete).max(-1)
+    if not varied.any():
+        return 0.0
+    excess = float(np.median(between[varied] / within[varied]) / fdtri(groups - 1, n - groups, 0.5)) - 1
+    return max(0.0, excess / (excess + size))
 
 
 def design_effect(searches: np.ndarray, correlation: float) -> float:

@@ -38,8 +38,7 @@ SEARCHES, TRIALS = 2, 4
 DIVERGED = ("large_lr", "random", TUNED, FIRST + 1)
 UNFINISHED = ("l1", "partly_random", TUNED, FIRST + 2)
 FAILING = "large_lr"
-"""On clean labels it is worse than the reference by far more than its seeds differ, so that one comparison is sure to be
-decided."""
+"""On clean labels it is worse than the reference by far more than seeds differ, so that one comparison is decided."""
 SHAPES = {"fc1.weight": (5, 64), "fc1.bias": (5,), "fc2.weight": (3, 5), "fc2.bias": (3,)}
 
 
@@ -64,7 +63,7 @@ def write_results(
             unfinished = (variant.name, key["task"], key["track"], key["seed"]) == UNFINISHED
             trained = epochs // 3 if diverged else epochs
             rows.append(named | measured(named, params.all_tasks[key["task"]], trained, diverged, unfinished, rng))
-        write_run(root, params, variant, rows[-len(replicas) :], chosen[variant.name], rng)
+        write_run(root, params, variant, rows[-len(replicas) :], chosen[variant.tuned_as], rng)
         # Those of repeated trainings count together.
         for key in [{name: row[name] for name in KEYS} for row in rows[-len(replicas) :] if not row["repeat"]]:
             answers = rng.multinomial(TEST // 3, np.ones(3) / 3, size=3) * variant.repeats
@@ -165,6 +164,8 @@ def write_tuning(root: Path, params: Params, rng: np.random.Generator) -> None:
     rows: list[dict[str, Any]] = []
     chosen: dict[str, dict[str, Any]] = {}
     for variant in params.variants.values():
+        if variant.tuned_as != variant.name:
+            continue
         chosen[variant.name] = {}
         for name, task in params.all_tasks.items():
             if task.tune != name or not task.has(variant.name):
