@@ -105,9 +105,9 @@ def pairs_table(comparison: Comparison, pairs: pd.DataFrame, name: str, task: Ta
     return Table(
         f"pairs-{name}",
         f"Test accuracy on {task.title} against that of the tuned reference, seed by seed, in points: the mean with "
-        f"its simultaneous {percent(params.evaluation.confidence)} interval; the probability, in percent, of being better "
-        "on a seed, with its interval; the seeds on which it is; the extremes and the median. The CSV file has each "
-        "pair.",
+        f"its simultaneous {percent(params.evaluation.confidence)} interval; the probability, in percent, of being "
+        "better on a seed, with its interval; the seeds on which it is; the extremes and the median. The CSV file has "
+        "each pair.",
         ["Variant", "Difference", "Better (%)", "Seeds", "Lowest", "Median", "Highest"],
         rows,
         own.drop(columns="task"),
