@@ -178,7 +178,7 @@ def places(params: Params) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {}
     for name, task in params.grid.items():
         images = "All images" if task.train == "all" else f"{task.train} images"
-        rate = f"{100 * task.noise.rate:g} %" if task.noise else "0 %"
+        rate = percent(task.noise.rate if task.noise else 0)
         of_kinds = [task.noise.kind] if task.noise else kinds
         found[name] = [
             (images if len(kinds) == 1 else f"{images}, {kind.replace('_', ' ')} noise", rate) for kind in of_kinds

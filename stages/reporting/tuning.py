@@ -521,7 +521,7 @@ def warning_table(results: Results) -> Table | None:
     if data.empty:
         return None
     rows = [[variant_cell(name), Cell(text.replace("`", ""))] for name, text in data.itertuples(index=False)]
-    return Table("tuning-warnings", "Warnings, by the rules below.", ["Variant", "Warning"], rows, data, sortable=False)
+    return Table("tuning-warnings", "Warnings, by these rules.", ["Variant", "Warning"], rows, data, sortable=False)
 
 
 # Figures.
