@@ -130,7 +130,7 @@ def scatter(panels: tuple[str, ...], x_title: str, y_title: str) -> Spec:
     own = alt.condition(is_reference, alt.value(VERMILION), alt.value(BLUE))
     dots = base.mark_point(size=45, strokeWidth=1.5).encode(
         stroke=own,
-        fill=alt.condition("datum.unfinished > 0", alt.value(PAPER), own["value"]),
+        fill=alt.condition("datum.unfinished > 0", alt.value(PAPER), alt.value(BLUE)),
         tooltip=[
             *tooltip(variant="variant:N", unfinished="unfinished:N"),
             alt.Tooltip("x:Q", title=x_title, format=".1f"),

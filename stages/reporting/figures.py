@@ -281,7 +281,7 @@ def spread(
     parts = []
     for name, task in tasks.items():
         own = history[history["task"] == name]
-        replica = own.groupby(["seed", "repeat"]).ngroup().to_numpy()
+        replica = np.unique(own["seed"] * (own["repeat"].max() + 1) + own["repeat"], return_inverse=True)[1]
         values = np.full((epochs[-1] + 1, replica.max() + 1), np.nan)
         values[own["epoch"], replica] = own[metric].where(np.isfinite(own[metric]))
         replicas = scale * pd.DataFrame(values).ffill().to_numpy()[epochs]

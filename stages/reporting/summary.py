@@ -16,7 +16,7 @@ def sentences(comparison: Comparison, params: Params) -> list[str]:
     return [
         tuning_alone(comparison, tasks, params.tune.trials),
         methods(comparison, tasks, against, points(params.claims.points)),
-        wrong_labels(comparison, noisy_ones(tasks) or noisy_ones(params.tasks)),
+        wrong_labels(comparison, noisy_ones(tasks) or noisy_ones(params.tasks), against),
     ]
 
 
@@ -49,7 +49,7 @@ def methods(comparison: Comparison, tasks: Mapping[str, Task], against: Collecti
     matters."""
     clauses = []
     for name, task in tasks.items():
-        found = {v: one for v, one in compared(comparison, name, "test_accuracy").items() if v in against}
+        found = compared(comparison, name, "test_accuracy", against)
         better = {variant: one for variant, one in found.items() if one.verdict == "better"}
         worse = sum(one.verdict == "worse" for one in found.values())
         unfinished = sum(one.unfinished > 0 for one in found.values())
@@ -70,7 +70,7 @@ def methods(comparison: Comparison, tasks: Mapping[str, Task], against: Collecti
     )
 
 
-def wrong_labels(comparison: Comparison, noisy: Mapping[str, Task]) -> str:
+def wrong_labels(comparison: Comparison, noisy: Mapping[str, Task], against: Collection[str]) -> str:
     """How many wrong labels are memorized on the first noisy task; networks that were still learning do not count."""
     if not noisy:
         return "No task here has wrong labels, so nothing can be said about memorizing them."
@@ -82,9 +82,9 @@ def wrong_labels(comparison: Comparison, noisy: Mapping[str, Task]) -> str:
             f"`{BASELINE}` were still learning."
         )
     share = reference.value
-    amount = {0.0: "none", 100.0: "all"}.get(share.mean, f"{number(share.mean, 0)} %")
+    amount = {0.0: "none", 100.0: "all"}.get(share.mean, f"{number(share.mean, 0)}\u00a0%")
     text = f"Tuned `{BASELINE}` memorizes {amount} of the wrong labels among {task.title}"
-    found = compared(comparison, name, "accuracy_on_wrong_given")
+    found = compared(comparison, name, "accuracy_on_wrong_given", against)
     fewer = {variant: one for variant, one in found.items() if one.verdict == "lower"}
     unfinished = sum(one.verdict == "unfinished" for one in found.values())
     memorizes = "memorizes" if len(fewer) == 1 else "memorize"
@@ -92,7 +92,7 @@ def wrong_labels(comparison: Comparison, noisy: Mapping[str, Task]) -> str:
     if fewer:
         least = min(fewer, key=lambda variant: fewer[variant].value.mean)
         better = [v for v in fewer if comparison[v, name, "test_accuracy", TUNED].verdict == "better"]
-        text += f" (fewest: `{least}`, {number(fewer[least].value.mean, 0)} %)"
+        text += f" (fewest: `{least}`, {number(fewer[least].value.mean, 0)}\u00a0%)"
         text += (
             f", and {counted(len(better), len(fewer))} of these {'is' if len(better) == 1 else 'are'} better on the "
         )
@@ -102,9 +102,10 @@ def wrong_labels(comparison: Comparison, noisy: Mapping[str, Task]) -> str:
     return f"{text}."
 
 
-def compared(comparison: Comparison, task: str, metric: str) -> dict[str, Estimate]:
-    """The tuned variants that are compared with the tuned reference."""
-    found = {variant: comparison.get(variant, task, metric, TUNED) for variant in comparison.variants}
+def compared(comparison: Comparison, task: str, metric: str, against: Collection[str]) -> dict[str, Estimate]:
+    """The tuned variants, of those that are compared with the tuned reference."""
+    own = [variant for variant in comparison.variants if variant in against]
+    found = {variant: comparison.get(variant, task, metric, TUNED) for variant in own}
     return {variant: one for variant, one in found.items() if one and one.verdict}
 
 

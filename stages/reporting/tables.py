@@ -355,7 +355,7 @@ def mean_cell(estimate: Estimate | None, interval: bool) -> Cell:
     if estimate is None or not estimate.value.n:
         return Cell("–")
     mean, decimals = estimate.value, estimate.metric.decimals
-    detail = span(mean.low, mean.high, decimals) if interval else ""
+    detail = extent(mean, decimals) if interval else ""
     return Cell(number(mean.mean, decimals), detail, mean.mean, "unfinished" if estimate.unfinished else "")
 
 
@@ -375,7 +375,7 @@ def difference_cell(estimate: Estimate | None) -> Cell:
     difference, decimals = judged(estimate), estimate.metric.decimals
     return Cell(
         number(difference.mean, decimals, signed=True),
-        span(difference.low, difference.high, decimals),
+        extent(difference, decimals),
         difference.mean,
         estimate.verdict,
     )
@@ -426,6 +426,12 @@ def number(value: Any, decimals: int, signed: bool = False) -> str:
 
 def span(low: float, high: float, decimals: int) -> str:
     return f"[{number(low, decimals)}, {number(high, decimals)}]" if np.isfinite(low) else ""
+
+
+def extent(interval: Interval, decimals: int) -> str:
+    """An interval; in words where it has no width because all values are the same: others may be likely, too."""
+    alike = interval.n > 1 and np.isfinite(interval.low) and not interval.has_width
+    return f"all {interval.n} alike" if alike else span(interval.low, interval.high, decimals)
 
 
 def percent(share: float) -> str:
