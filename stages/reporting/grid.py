@@ -66,11 +66,10 @@ def paired(results: Results) -> pd.DataFrame:
     """
     runs = results.replicas[results.replicas["track"] == TUNED]
     means = 100 * runs.groupby(["task", "seed", "variant"])["test_accuracy"].mean().unstack("variant")
-    differences = means.drop(columns=BASELINE).sub(means[BASELINE], axis=0)
-    variants = [name for name in results.params.variants if name in differences]
-    long = (
-        differences[variants].reset_index().melt(["task", "seed"], var_name="variant", value_name="difference").dropna()
-    )
+    against = {name: variant.against for name, variant in results.params.variants.items() if name != BASELINE}
+    variants = [name for name in against if name in means and against[name] in means]
+    differences = means[variants] - means[[against[name] for name in variants]].to_numpy()
+    long = differences.reset_index().melt(["task", "seed"], var_name="variant", value_name="difference").dropna()
     order = {
         "variant": {name: place for place, name in enumerate(variants)},
         "task": {name: place for place, name in enumerate(results.params.all_tasks)},
@@ -105,10 +104,10 @@ def pairs_table(comparison: Comparison, pairs: pd.DataFrame, name: str, task: Ta
         rows.append(row)
     return Table(
         f"pairs-{name}",
-        f"Test accuracy on {task.title} against that of tuned {BASELINE}, seed by seed, in points: the mean with its "
-        f"simultaneous {percent(params.evaluation.confidence)} interval; the probability, in percent, of being better "
-        "on a seed, with its interval; the seeds on which it is; the extremes and the median. The CSV file has each "
-        "pair.",
+        f"Test accuracy on {task.title} against that of the tuned reference, seed by seed, in points: the mean with "
+        f"its simultaneous {percent(params.evaluation.confidence)} interval; the probability, in percent, of being "
+        "better on a seed, with its interval; the seeds on which it is; the extremes and the median. The CSV file has "
+        "each pair.",
         ["Variant", "Difference", "Better (%)", "Seeds", "Lowest", "Median", "Highest"],
         rows,
         own.drop(columns="task"),
@@ -155,8 +154,8 @@ def tasks_figure(comparison: Comparison, params: Params) -> Figure:
     return Figure(
         "grid-tasks",
         "Variants by tasks",
-        f"Difference of test accuracy from tuned {BASELINE} in points, of settings as tuned and as written in "
-        f"params.yaml. "
+        f"Difference of test accuracy from the tuned reference in points, of settings as tuned and as written in "
+        "params.yaml. "
         f"{LEGEND}",
         chart,
         chart,
@@ -179,7 +178,7 @@ def places(params: Params) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {}
     for name, task in params.grid.items():
         images = "All images" if task.train == "all" else f"{task.train} images"
-        rate = f"{100 * task.noise.rate:g} %" if task.noise else "0 %"
+        rate = percent(task.noise.rate if task.noise else 0)
         of_kinds = [task.noise.kind] if task.noise else kinds
         found[name] = [
             (images if len(kinds) == 1 else f"{images}, {kind.replace('_', ' ')} noise", rate) for kind in of_kinds
@@ -204,7 +203,7 @@ def grid_figure(comparison: Comparison, params: Params) -> Figure:
     return Figure(
         "grid-cells",
         "Training size and label noise",
-        f"Difference of test accuracy from {BASELINE}, both as tuned, in points. {LEGEND}",
+        f"Difference of test accuracy from the reference, both as tuned, in points. {LEGEND}",
         chart,
         chart,
         data,

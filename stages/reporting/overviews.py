@@ -150,7 +150,7 @@ def heat(
             x=alt.X("column:N")
             .sort(list(columns))
             .title(title)
-            .axis(labelAngle=0, ticks=False, domain=False, labelLimit=120, orient="top"),
+            .axis(labelAngle=0, labelExpr="split(datum.label, ' ')", ticks=False, domain=False),
             y=alt.Y("row:N").sort(list(rows)).title(None).axis(ticks=False, domain=False),
             href="link:N",
             tooltip=[

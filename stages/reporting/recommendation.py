@@ -82,7 +82,7 @@ def epochs_of(results: Results, variant: str) -> float:
 def advise(results: Results, comparison: Comparison, name: str, task: Task, costs: Mapping[str, float]) -> Advice:
     """What to do on one task, from the comparison of tuned variants with the tuned reference."""
     params = results.params
-    compared, more_labels = rivals(comparison, name, params)
+    compared, more_labels, elsewhere = rivals(comparison, name, params)
     better = by_certainty([each for each in compared if each[1].verdict == "better"])
     above = by_certainty(
         [(v, e) for v, e in compared if e.verdict != "better" and surely_above_zero(e) and e.verdict != "unfinished"]
@@ -100,6 +100,7 @@ def advise(results: Results, comparison: Comparison, name: str, task: Task, cost
             *tuned_reference(comparison, name, task),
             *rest(compared),
             *(labels_help(more_labels) if more_labels else ()),
+            *other_networks(elsewhere, params),
             *(f"A warning about `{chosen}`: {text}" for text in tuning.warnings(results, chosen) if task.title in text),
         ],
         helpers(results, comparison, name, task, shown, costs, bool(better or above)) if shown else None,
@@ -108,17 +109,17 @@ def advise(results: Results, comparison: Comparison, name: str, task: Task, cost
     )
 
 
-def rivals(comparison: Comparison, task: str, params: Params) -> tuple[Found, Found]:
-    """The tuned variants that were compared with the reference: those that had its labels, and those that had more."""
-    found = [
-        (variant, estimate)
-        for variant in comparison.variants
-        if variant != BASELINE
-        and (estimate := comparison.get(variant, task, "test_accuracy", TUNED)) is not None
-        and estimate.simultaneous is not None
-    ]
-    fair = [pair for pair in found if params.variants[pair[0]].training.images != "train_and_val"]
-    return fair, [pair for pair in found if pair not in fair]
+def rivals(comparison: Comparison, task: str, params: Params) -> tuple[Found, Found, Found]:
+    """The tuned variants with a difference: from the reference of all with its labels, with more labels than it, and
+    from another reference, because their network is another."""
+    groups: tuple[list[tuple[str, Estimate]], ...] = ([], [], [])
+    for variant in comparison.variants:
+        own, estimate = params.variants[variant], comparison.get(variant, task, "test_accuracy", TUNED)
+        if variant == BASELINE or estimate is None or estimate.simultaneous is None:
+            continue
+        place = 2 if own.against != BASELINE else 1 if own.training.images == "train_and_val" else 0
+        groups[place].append((variant, estimate))
+    return groups[0], groups[1], groups[2]
 
 
 def by_certainty(found: Found) -> Found:
@@ -224,6 +225,16 @@ def labels_help(found: Found) -> list[str]:
     """What more labels are worth, from controls that had them."""
     names = _listed([f"`{name}`, {_with_interval(estimate)} points" for name, estimate in found])
     return [f"For comparison, what training on the validation images, too, gives: {names}. This is no method."]
+
+
+def other_networks(found: Found, params: Params) -> list[str]:
+    """What helps with another network; whether that network is better is another question."""
+    names = [
+        f"`{name}` over `{params.variants[name].against}`, {_with_interval(estimate)} points"
+        for name, estimate in by_certainty(found)
+        if estimate.verdict == "better"
+    ]
+    return [f"With another network, compared with the plain one: {_listed(names)}."] if names else []
 
 
 def helpers(

@@ -269,8 +269,9 @@ def thresholds(params: Params) -> list[str]:
         "a better one may lie beyond it, or, where that end turns the method off, the method is not wanted.",
         f"More than {percent(DIVERGED)} of the trials diverged: the range is too wide, and fewer trials were left.",
         f"Twice as many trials as half of them still gained more than {smallest}: with more trials it might gain more.",
-        f"The tuned learning rate (the middle one of the searches) is more than {FAR:g} times that of {BASELINE}, or "
-        "less than one part in as many of it, with the same optimizer: part of the difference may be the rate’s doing.",
+        f"The tuned learning rate (the middle one of the searches) is more than {FAR:g} times that of the "
+        "variant it is compared with, or less than one part in as many of it, with the same optimizer: part of the "
+        "difference may be the rate’s doing.",
         "Networks of the variant as written were still learning when their epochs were used up.",
     ]
 
@@ -308,14 +309,15 @@ def _rising(results: Results, variant: str, task: str, settings: Task) -> list[s
 
 
 def _far(results: Results, variant: str, task: str, settings: Task) -> list[str]:
-    own, reference = (results.params.variants[name] for name in (variant, BASELINE))
+    own = results.params.variants[variant]
+    reference = results.params.variants[own.against]
     if own.training.optimizer != reference.training.optimizer:
         return []
-    rates = [middle_rate(results, name, task) for name in (variant, BASELINE)]
+    rates = [middle_rate(results, name, task) for name in (variant, own.against)]
     if not np.isfinite(rates).all() or 1 / FAR <= rates[0] / rates[1] <= FAR:
         return []
     return [
-        f"On {settings.title}, its tuned learning rate, {rates[0]:.2g}, is far from that of `{BASELINE}`, "
+        f"On {settings.title}, its tuned learning rate, {rates[0]:.2g}, is far from that of `{own.against}`, "
         f"{rates[1]:.2g}; part of the difference may be the rate’s doing."
     ]
 
@@ -519,7 +521,7 @@ def warning_table(results: Results) -> Table | None:
     if data.empty:
         return None
     rows = [[variant_cell(name), Cell(text.replace("`", ""))] for name, text in data.itertuples(index=False)]
-    return Table("tuning-warnings", "Warnings, by the rules below.", ["Variant", "Warning"], rows, data, sortable=False)
+    return Table("tuning-warnings", "Warnings, by these rules.", ["Variant", "Warning"], rows, data, sortable=False)
 
 
 # Figures.

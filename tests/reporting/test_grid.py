@@ -63,12 +63,12 @@ def test_true_labels_are_the_first_column_of_every_kind(found: Results) -> None:
     tasks = {"a": task(30), "b": task(30, "uniform"), "c": task(30, "class_dependent"), "d": task("all", "uniform")}
     params = type("Some", (), {"grid": tasks})
     assert grid.places(params) == {  # type: ignore[arg-type]
-        "a": [("30 images, uniform noise", "0 %"), ("30 images, class dependent noise", "0 %")],
-        "b": [("30 images, uniform noise", "20 %")],
-        "c": [("30 images, class dependent noise", "20 %")],
-        "d": [("All images, uniform noise", "20 %")],
+        "a": [("30 images, uniform noise", "0\u00a0%"), ("30 images, class dependent noise", "0\u00a0%")],
+        "b": [("30 images, uniform noise", "20\u00a0%")],
+        "c": [("30 images, class dependent noise", "20\u00a0%")],
+        "d": [("All images, uniform noise", "20\u00a0%")],
     }
-    assert grid.places(found.params)["grid-6"] == [("6 images", "0 %")]
+    assert grid.places(found.params)["grid-6"] == [("6 images", "0\u00a0%")]
 
 
 def test_profile_is_the_share_of_tasks_within_so_many_points_of_the_best() -> None:

@@ -123,11 +123,15 @@ def settings() -> Settings:
 
 
 def examples(seed: int, n: int) -> Examples:
-    """Images of one replica whose brightness tells their class, but for noise: (1, n, 1, 4, 4)."""
+    """Images of one replica whose brightness tells their class, but for noise: (1, n, 1, 4, 4).
+
+    Every fourth label is wrong, so that all metrics are numbers.
+    """
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(CLASSES, (1, n), generator=generator)
     noise = torch.randn(1, n, *SHAPE, generator=generator)
-    return Examples(0.3 * noise + (labels.view(1, n, 1, 1, 1) - 1) * 0.4, labels, labels)
+    true = (labels + (torch.arange(n) % 4 == 0)) % CLASSES
+    return Examples(0.3 * noise + (labels.view(1, n, 1, 1, 1) - 1) * 0.4, labels, true)
 
 
 def stacked(parts: Sequence[Examples]) -> Examples:
