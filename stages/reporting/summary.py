@@ -12,7 +12,11 @@ from stages.reporting.tables import judged, noisy_ones, number, span
 def sentences(comparison: Comparison, params: Params) -> list[str]:
     """What tuning alone brings, which methods bring more, and what becomes of wrong labels."""
     tasks = {name: task for name, task in params.tasks.items() if task.tune == name}
-    against = {name for name, variant in params.variants.items() if variant.against == BASELINE}
+    against = {
+        name
+        for name, variant in params.variants.items()
+        if variant.against == BASELINE and variant.training.images != "train_and_val"  # more labels are no method
+    }
     return [
         tuning_alone(comparison, tasks, params.tune.trials),
         methods(comparison, tasks, against, points(params.claims.points)),
