@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCE ?=
+PROFILE ?=
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
@@ -15,6 +16,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 	@echo
 	@echo "  make repro SOURCE=afhq    the real benchmark: Animal Faces from osf.io (SOURCE: a file of stages/datasets/sources/)"
+	@echo "  make repro PROFILE=full   every method tuned on every task, for days (PROFILE: a file of profiles/; default leads back)"
 
 setup: $(READY) ## create the environment in .venv
 
@@ -30,7 +32,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 repro: $(READY) ## run the pipeline: data, training, evaluation, the site in reports/, MLflow runs
-	@$(BIN)/python -m stages.config $(if $(SOURCE),source=$(SOURCE))
+	@$(BIN)/python -m stages.config $(if $(SOURCE),source=$(SOURCE)) $(if $(PROFILE),profile=$(PROFILE))
 	@$(BIN)/python -m stages.start
 	@$(RUN) dvc repro
 	@echo "the site: reports/index.html"

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from stages import config, documents, files
-from stages.documents import evidence
+from stages.documents import evidence, rules
 from stages.documents.changes import CHANGES
 from stages.documents.claim import judge
 from stages.documents.claims import CLAIMS
@@ -22,7 +22,8 @@ def main() -> None:
     found = evidence.read(params, names)
     files.keep_only(documents.FOLDER, names)
     entries = [judge(claim, found, params) for claim in CLAIMS]
-    files.write_json(FILE, {"claims": entries, "changes": [change._asdict() for change in CHANGES]})
+    frozen = {"date": rules.FROZEN, "rules": [rule._asdict() for rule in rules.RULES], "tracks": rules.TRACKS}
+    files.write_json(FILE, {"claims": entries, "rules": frozen, "changes": [change._asdict() for change in CHANGES]})
     counts = Counter(entry["verdict"] for entry in entries)
     print(f"{len(entries)} claims: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
@@ -22,6 +23,8 @@ from stages.regularizers import REGULARIZERS, Regularizer
 from stages.regularizers.base import SOLE
 
 PARAMS = Path("params.yaml")
+PROFILES = Path("profiles")
+"""Overlays of it: each file holds the keys that a profile sets."""
 MADE = (Path("data/raw"), Path("reports"))
 """Folders that stages write."""
 BASELINE = "none"
@@ -32,7 +35,7 @@ labels at hand; chosen by clean validation labels, where those at hand are noisy
 NAME = r"[A-Za-z0-9_-]+"
 """What a task or a variant may be called: its name becomes part of those of stages, files and links."""
 
-OWN_KEYS = ("about", "training", "repeats")
+OWN_KEYS = ("about", "training", "repeats", "against")
 """The keys of a variant that name no method."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -167,6 +170,8 @@ class Learning(Section):
     """The keys of ``training`` that a variant may override."""
 
     network: Annotated[str, AfterValidator(_network)]
+    width: Positive
+    """A factor on the network's hidden units or channels."""
     epochs: Count
     batch_size: Count
     optimizer: Literal["sgd", "adam", "adamw"]
@@ -185,6 +190,11 @@ class Evaluation(Section):
     calibration_bins: Count
     near_zero: Positive
     fgsm_epsilon: Positive
+    pgd_epsilon: Positive
+    pgd_steps: Count
+    noise_sigma: Positive
+    blur_sigma: Positive
+    contrast_factor: Annotated[float, Field(gt=0, lt=1)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
     unfinished_percent: Positive
 
@@ -228,6 +238,14 @@ class Variant:
     regularizers: tuple[Regularizer, ...]
     repeats: int = 1
     """How many networks are trained for each split, with initial weights and draws of their own."""
+    against: str = BASELINE
+    """The variant that it is compared with: one with the same network, so that the methods alone differ."""
+
+    @property
+    def tuned_as(self) -> str:
+        """The variant whose searches choose its settings: the one that it is compared with, if it trains on all images
+        and has none left to choose by."""
+        return self.against if self.training.images == "train_and_val" else self.name
 
     def with_parameters(self, changes: Mapping[str, Any]) -> Variant:
         """The variant with other values of some parameters, named as in ``training.lr`` and ``dropout.p``."""
@@ -291,17 +309,7 @@ def load(path: Path = PARAMS) -> Params:
 
     Raises ``UserError`` that lists every mistake with its key, the value found and what is allowed.
     """
-    try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run this from the root of the project") from None
-    except DuplicateKeyError as error:
-        key, line = str(error.problem).split('"')[1], error.problem_mark.line + 1
-        raise UserError(f"{path}: the key {key!r} occurs twice, again in line {line}; delete one of them") from None
-    except (YAMLError, ValueError) as error:  # ValueError: bytes that are not UTF-8, a date such as 2021-02-30
-        raise UserError(f"{path} is not valid YAML in UTF-8: {error}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold a mapping with the keys {', '.join(File.model_fields)}")
+    content = _read(path, YAML(typ="safe"))
     problems: list[str] = []
     file = check(File, content, (), problems)
     if file is None:
@@ -363,6 +371,22 @@ def load(path: Path = PARAMS) -> Params:
     )
 
 
+def _read(path: Path, reader: YAML) -> dict[str, Any]:
+    """The mapping that a file of parameters holds. Raises ``UserError`` if it holds none."""
+    try:
+        content = reader.load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run this from the root of the project") from None
+    except DuplicateKeyError as error:
+        key, line = str(error.problem).split('"')[1], error.problem_mark.line + 1
+        raise UserError(f"{path}: the key {key!r} occurs twice, again in line {line}; delete one of them") from None
+    except (YAMLError, ValueError) as error:  # ValueError: bytes that are not UTF-8, a date such as 2021-02-30
+        raise UserError(f"{path} is not valid YAML in UTF-8: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a mapping with the keys {', '.join(File.model_fields)}")
+    return content
+
+
 def _task(name: str, body: dict[str, Any], file: File, problems: list[str]) -> Task | None:
     _named("tasks", name, problems)
     defaults = {
@@ -405,6 +429,9 @@ def _variant(
     repeats = body.get("repeats", 1)
     if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
         problems.append(f"{_key((*where, 'repeats'))}: found {repeats!r}; allowed: a whole number from 1 on")
+    against = body.get("against", BASELINE)
+    if against not in file.variants:
+        problems.append(f"{_key((*where, 'against'))}: found {against!r}; allowed: the name of another variant")
     shared, overrides = file.training.model_dump(), body.get("training", {})
     device = shared.pop("device")
     # Keys and values are reported where the user wrote them, under the variant.
@@ -428,11 +455,11 @@ def _variant(
     if learning is None or None in regularizers:
         return None
     for method in regularizers:
-        if method and (obstacle := method.obstacle(NETWORKS[learning.network])):
+        if method and (obstacle := method.obstacle(NETWORKS[learning.network].scaled(learning.width))):
             fitting = ", ".join(other for other in NETWORKS if not method.obstacle(NETWORKS[other])) or "none"
             problems.append(f"{_key((*where, method.key))}: network {learning.network} {obstacle}; it fits: {fitting}")
     training = Training(**learning.model_dump(), device=device)
-    return Variant(name, about, training, tuple(r for r in regularizers if r is not None), repeats)
+    return Variant(name, about, training, tuple(r for r in regularizers if r is not None), repeats, against)
 
 
 def _named(section: str, name: str, problems: list[str]) -> None:
@@ -492,9 +519,33 @@ def refused(path: Path, problems: list[str]) -> UserError:
     return UserError(f"{path} is invalid:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
+def overlay(
+    place: dict[str, Any], changes: Mapping[str, Any], where: tuple[str | int, ...], problems: list[str]
+) -> None:
+    """Put each value of an overlay in the place of that at the same keys; a list takes the place of the whole list.
+
+    Adds to the problems every key that is not there, and every mapping in place of a value or the reverse.
+    """
+    for key, value in changes.items():
+        path, found = (*where, key), place.get(key)
+        if key not in place:
+            problems.append(f"{_key(path)}: unknown key; allowed: {', '.join(map(str, place)) or 'none'}")
+        elif isinstance(value, dict) and isinstance(found, dict):
+            overlay(found, value, path, problems)
+        elif isinstance(value, dict) or isinstance(found, dict):
+            allowed = f"a mapping of {', '.join(map(str, found))}" if isinstance(found, dict) else "a value, no mapping"
+            problems.append(f"{_key(path)}: found {value!r}; allowed: {allowed}")
+        elif isinstance(value, list):
+            place[key] = CommentedSeq(value)
+            place[key].fa.set_flow_style()
+        else:
+            place[key] = value
+
+
 @stage
 def main() -> None:
-    """``python -m stages.config [source=NAME]``: check ``params.yaml``; with a source, choose it first."""
+    """``python -m stages.config [source=NAME] [profile=NAME]``: check ``params.yaml``; first choose the source in it,
+    and merge ``profiles/NAME.yaml`` into it, if they are given. It is replaced as a whole or not at all."""
     from stages.files import replacing
 
     before = load()
@@ -504,18 +555,34 @@ def main() -> None:
                 f"{PARAMS}: data.{name}.path: there is no folder {one.reads}; make it, or set the key back to "
                 "data/images, which may be empty (DVC looks into it whatever the source is)"
             )
+    editor = YAML()  # which keeps comments and layout
+    editor.preserve_quotes, editor.width = True, 4096
+    content, wanted, choices = _read(PARAMS, editor), _read(PARAMS, editor), []
+    profiles = {path.stem: path for path in sorted(PROFILES.glob("*.yaml"))}
     for argument in sys.argv[1:]:
-        key, _, source = argument.partition("=")
-        if key != "source" or source not in SOURCES:
-            raise UserError(f"found {argument!r}; allowed: source={' | '.join(SOURCES)}")
-        if before.data.source != source:
-            editor = YAML()  # which keeps comments and layout
-            editor.preserve_quotes, editor.width = True, 4096
-            content = editor.load(PARAMS)
-            content["data"]["source"] = source
-            with replacing(PARAMS) as temporary:
-                editor.dump(content, temporary)
-    load()
+        key, _, name = argument.partition("=")
+        if key == "source" and name in SOURCES:
+            wanted["data"]["source"] = name
+            choices.append(argument)
+        elif key == "profile" and name in profiles:
+            problems: list[str] = []
+            overlay(wanted, _read(profiles[name], editor), (), problems)
+            if problems:
+                raise UserError(f"{profiles[name]} does not fit {PARAMS}:\n" + "\n".join(f"  {p}" for p in problems))
+            choices.append(str(profiles[name]))
+        else:
+            raise UserError(
+                f"found {argument!r}; allowed: source={' | '.join(SOURCES)}, profile={' | '.join(profiles)}"
+            )
+    if wanted == content:
+        return
+    with replacing(PARAMS) as temporary:
+        editor.dump(wanted, temporary)
+        try:
+            load(temporary)
+        except UserError as error:  # params.yaml is valid, so the cause is a choice
+            _, _, lines = str(error).partition("\n")
+            raise UserError(f"{PARAMS} would be invalid with {' and '.join(choices)}:\n{lines}") from None
 
 
 if __name__ == "__main__":

@@ -1,32 +1,92 @@
-"""Stage ``evaluate``: the saved weights on the test set, and on the examples they were trained on."""
+"""Stage ``evaluate``: the saved weights on the test set, whole and disturbed, and on the examples they were trained on.
+
+The only stage that opens the test set.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
+from numpy.typing import NDArray
+from safetensors import safe_open
 from torch import Tensor
 
 from stages import config, files, tasks
+from stages.config import Evaluation, Params
 from stages.datasets.test_set import HeldOut, read_test
 from stages.errors import stage
-from stages.metrics import METRICS, Observed
+from stages.evaluation import classical, corruptions
+from stages.evaluation.attacks import direction, fast_gradient_sign, projected_gradient
+from stages.metrics import METRICS, Observed, Value
 from stages.networks.network import Network
-from stages.statistics import confusion_matrix
-from stages.tasks import Material
+from stages.statistics import best_temperature, confusion_matrix
+from stages.tasks import Material, save_arrays
 from stages.training.examples import select
+from stages.training.jobs import Unit, together
 from stages.training.loop import Job, build
+from stages.training.parallel import in_threads
 
 RUNS = Path("data/runs")
 EVALUATION = Path("data/evaluation")
 SUMMARY = Path("reports/metrics.json")
 CPU = torch.device("cpu")
+KEY = ["variant", "task", "track", "seed", "repeat"]
+"""What tells a replica from all others."""
+FIT = [key for key in KEY if key != "repeat"]
+BATCH = 256
+"""How many images pass through a stack at once: what lies between its layers has to fit in a core's cache."""
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A trained replica on disk."""
+
+    key: Mapping[str, Any]
+    """By the names in ``KEY``."""
+    unit: Unit
+    """How it was trained; two tracks may have the same."""
+    diverged: bool
+    initial_norms: Mapping[str, float]
+    curve: Mapping[str, Array]
+    """What was measured (n,) after each ``epoch``."""
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its weights begin with."""
+        return "/".join(str(self.key[name]) for name in KEY[1:]) + "/"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found out about a replica."""
+
+    metrics: dict[str, Value]
+    predicted: Array
+    """The class (M,) of each test image."""
+    layers: list[dict[str, Any]]
+    """For each layer its norm before and after training, and the share of its parameters near zero."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The test images as the networks see them."""
+
+    labels: Array
+    """(M,)"""
+    plain: Tensor
+    """(M, C, H, W) in [-1, 1]."""
+    corrupted: Mapping[str, Tensor]
+    """Such images by what was done to them."""
 
 
 @stage
@@ -36,125 +96,261 @@ def main() -> None:
     torch.set_deterministic_debug_mode("error")
     files.keep_only(RUNS, params.variants)
     material, test = tasks.read(), read_test()
-    runs, confusion, layers = [], [], []
-    for variant in params.variants.values():
-        folder = RUNS / variant.name
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        history = pd.read_parquet(folder / "history.parquet")
-        curves = dict(iter(history.groupby(["task", "seed"])))
-        weights = load_file(folder / "weights.safetensors")
-        for replica in record["replicas"]:
-            task, seed = material.tasks[replica["task"]], replica["seed"]
-            prefix = f"{task.name}/{seed}/"
-            state = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-            network = restore(variant, state, material)
-            key = {"variant": variant.name, "task": task.name, "seed": seed}
-            split = task.splits[seed]
-            observed = Observed(
-                test=predict(network, test.images),
-                test_labels=test.labels,
-                attacked=predict_under_attack(network, test, params.evaluation.fgsm_epsilon),
-                train=predict(network, material.images[split.train]),
-                given=task.labels[split.train],
-                true=material.true[split.train],
-                val=predict(network, material.images[split.val]),
-                val_given=task.labels[split.val],
-                curve=curves[task.name, seed],
-                planned=variant.training.epochs,
-                diverged=replica["diverged"],
-                weights=values_of(p for layer in network.weighted for p in (layer.effective(), layer.bias)),
-                scales=values_of(p for layer in network.normalizations for p in layer.parameters()),
-                settings=params.evaluation,
+    found = [one for variant in params.variants.values() for one in saved(variant)]
+    outcomes = evaluate(found, material, trial(test, params.evaluation), params.evaluation)
+    keys = pd.DataFrame([one.key for one in found], columns=KEY)
+    predicted = np.stack([each.predicted for each in outcomes])
+    runs = pd.concat([keys, pd.DataFrame([each.metrics for each in outcomes])], axis=1).astype(
+        {"epochs_to_fit": "Int64"}
+    )
+    files.write_parquet(EVALUATION / "runs.parquet", runs)
+    save_arrays(EVALUATION / "predictions.npz", predicted=predicted.astype(np.uint8), labels=test.labels)
+    main_tasks = keys["task"].isin(list(params.tasks))
+    files.write_parquet(
+        EVALUATION / "confusion.parquet", confusion(keys[main_tasks], predicted, test.labels, len(material.classes))
+    )
+    layers = [dict(one.key) | row for one, each in zip(found, outcomes, strict=True) for row in each.layers]
+    files.write_parquet(EVALUATION / "layers.parquet", per_layer(pd.DataFrame(layers), params.tasks))
+    files.write_parquet(EVALUATION / "classical.parquet", without_networks(params, material, test))
+    files.write_json(SUMMARY, summary(runs[main_tasks]))
+
+
+def saved(variant: config.Variant) -> Iterator[Saved]:
+    """The trained replicas of a variant, in the order of its record."""
+    folder = RUNS / variant.name
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    history = pd.read_parquet(folder / "history.parquet").sort_values("epoch", kind="stable")
+    columns = {name: history[name].to_numpy() for name in history.columns.difference(KEY)}
+    rows = history.groupby(KEY[1:]).indices
+    for replica in record["replicas"]:
+        own = variant.with_parameters(replica["parameters"])
+        place = tuple(replica[name] for name in KEY[1:])
+        task, _, seed, repeat = place
+        yield Saved(
+            dict(zip(KEY, (variant.name, *place), strict=True)),
+            Unit(variant.name, own.training, own.regularizers, task, seed, repeat),
+            replica["diverged"],
+            replica["initial_norms"],
+            {name: column[rows[place]] for name, column in columns.items()},
+        )
+
+
+def trial(test: HeldOut, settings: Evaluation) -> Trial:
+    pictures = (test.images / 255).astype(np.float32)
+    corrupted = {
+        "noise": corruptions.noise(pictures, settings.noise_sigma),
+        "blur": corruptions.blur(pictures, settings.blur_sigma),
+        "contrast": corruptions.contrast(pictures, settings.contrast_factor),
+    }
+    everything = np.arange(len(test.labels))
+    plain = select(test.images, [test.labels], test.labels, [everything], CPU).images[0]
+    return Trial(
+        test.labels,
+        plain,
+        {name: torch.from_numpy(2 * images - 1).movedim(-1, 1).contiguous() for name, images in corrupted.items()},
+    )
+
+
+def evaluate(found: Sequence[Saved], material: Material, trial: Trial, settings: Evaluation) -> list[Outcome]:
+    """Of each replica what there is to know, in their order. Stacks are evaluated side by side on all cores."""
+    one_of = {one.unit: one for one in found}
+    stacks = [[one_of[unit] for unit in stack] for stack in together(list(one_of), material, CPU)]
+
+    def run(stack: list[Saved], check: Callable[[], None]) -> list[Outcome]:
+        check()
+        return evaluate_stack(stack, material, trial, settings)
+
+    outcomes = {
+        one.unit: outcome
+        for stack, own in zip(stacks, in_threads(run, stacks), strict=True)
+        for one, outcome in zip(stack, own, strict=True)
+    }
+    return [outcomes[one.unit] for one in found]
+
+
+def evaluate_stack(stack: Sequence[Saved], material: Material, trial: Trial, settings: Evaluation) -> list[Outcome]:
+    """The outcomes of replicas that can train together; no bit of one depends on the others."""
+    network = restore(stack, material)
+    columns = [material.tasks[one.unit.task].labels for one in stack]
+    parts = [material.tasks[one.unit.task].splits[one.unit.seed].parts(one.unit.settings.images) for one in stack]
+    trained, validated = zip(*parts, strict=True)
+    training = select(material.images, columns, material.true, trained, CPU)
+    validation = select(material.images, columns, material.true, validated, CPU)
+    test = predict(network, trial.plain)
+    train, val = predict(network, training.images), predict(network, validation.images)
+    disturbed = disturb(network, trial, settings)
+    temperatures = best_temperature(val, validation.labels.numpy())
+    weights = values_of(network, [p for layer in network.weighted for p in (layer.effective(), layer.bias)])
+    scales = values_of(network, [p for layer in network.normalizations for p in layer.parameters()])
+    layers = layer_table(network, settings.near_zero)
+    outcomes = []
+    for r, one in enumerate(stack):
+        observed = Observed(
+            test=test[r],
+            test_labels=trial.labels,
+            disturbed={name: classes[r] for name, classes in disturbed.items()},
+            train=train[r],
+            given=training.labels[r].numpy(),
+            true=training.true[r].numpy(),
+            val=val[r],
+            val_given=validation.labels[r].numpy(),
+            temperature=float(temperatures[r]) if one.unit.settings.images != "train_and_val" else np.nan,
+            curve=one.curve,
+            planned=one.unit.settings.epochs,
+            diverged=one.diverged,
+            weights=weights[r],
+            scales=scales[r],
+            settings=settings,
+        )
+        outcomes.append(
+            Outcome(
+                {name: metric.compute(observed) for name, metric in METRICS.items()},
+                test[r].argmax(1),
+                [
+                    {"layer": name, "initial_norm": one.initial_norms[name], "norm": norm[r], "near_zero": share[r]}
+                    for name, (norm, share) in layers.items()
+                ],
             )
-            runs.append(key | {name: metric.compute(observed) for name, metric in METRICS.items()})
-            counts = confusion_matrix(test.labels, observed.test.argmax(1), len(material.classes))
-            confusion += [
-                key | {"true": true, "predicted": guess, "count": int(count)}
-                for (true, guess), count in np.ndenumerate(counts)
-            ]
-            layers += [key | row for row in per_layer(network, replica["initial_norms"], params.evaluation.near_zero)]
-    table = pd.DataFrame(runs).astype({"epochs_to_fit": "Int64"})
-    files.write_parquet(EVALUATION / "runs.parquet", table)
-    files.write_parquet(EVALUATION / "confusion.parquet", pd.DataFrame(confusion))
-    files.write_parquet(EVALUATION / "layers.parquet", pd.DataFrame(layers))
-    files.write_json(SUMMARY, summary(table))
+        )
+    return outcomes
 
 
-def restore(variant: config.Variant, state: dict[str, Tensor], material: Material) -> Network:
-    """The trained network of one replica, as a stack of one, from its weights by parameter name."""
+def restore(stack: Sequence[Saved], material: Material) -> Network:
+    """The trained networks."""
     height, width, channels = material.images.shape[1:]
-    job = Job(variant.training, variant.regularizers, seed=0)  # nothing is drawn
-    network, _ = build([job], (channels, height, width), len(material.classes), CPU)
-    network.load_state_dict({name: value[None] for name, value in state.items()})
-    return network.eval()
+    jobs = [Job(one.unit.settings, one.unit.methods, seed=0) for one in stack]  # nothing is drawn
+    network, _ = build(jobs, (channels, height, width), len(material.classes), CPU)
+    with ExitStack() as opened:
+        paths = {one.key["variant"]: RUNS / one.key["variant"] / "weights.safetensors" for one in stack}
+        found = {name: opened.enter_context(safe_open(path, framework="pt")) for name, path in paths.items()}
+        network.load_state_dict(
+            {
+                name: torch.stack([found[one.key["variant"]].get_tensor(one.prefix + name) for one in stack])
+                for name in network.state_dict()
+            }
+        )
+    return network.eval().requires_grad_(False)
+
+
+def predict(network: Network, images: Tensor) -> Array:
+    """Log-probabilities (R, N, classes) in float64 of images (N, C, H, W) that all networks see, or (R, N, C, H, W)."""
+    return logits(network, images).double().log_softmax(-1).numpy()
 
 
 @torch.no_grad()
-def predict(network: Network, images: np.ndarray) -> np.ndarray:
-    """Log-probabilities (N, classes) of uint8 images (N, H, W, C)."""
-    labels = np.zeros(len(images), dtype=np.int64)
-    examples = select(images, [labels], [np.arange(len(images))], CPU)
-    return network(examples.images)[0].double().log_softmax(-1).numpy()
+def logits(network: Network, images: Tensor) -> Tensor:
+    """The outputs (R, N, classes) for such images."""
+    return torch.cat([network(batch) for batch in batches(network, images)], 1)
 
 
-def predict_under_attack(network: Network, test: HeldOut, epsilon: float) -> np.ndarray:
-    """The class (N,) of each test image after the fast gradient sign method has moved pixels by ``epsilon``.
-
-    A pixel moves by that share of the range from black to white in the direction in which the loss of the true class
-    grows, and no further than the range's end. Goodfellow, Shlens, Szegedy 2015, https://arxiv.org/abs/1412.6572.
-    """
-    examples = select(test.images, [test.labels], [np.arange(len(test.labels))], CPU)
-    moved = fast_gradient_sign(network, examples.images, examples.labels, 2 * epsilon)
-    with torch.no_grad():
-        return network(moved)[0].argmax(-1).numpy()
+def batches(network: Network, images: Tensor) -> tuple[Tensor, ...]:
+    """Parts of the images for every network of the stack."""
+    each = images if images.dim() == 5 else images.expand(network.replicas, *images.shape)
+    return each.split(BATCH, 1)
 
 
-def fast_gradient_sign(network: Network, images: Tensor, labels: Tensor, step: float) -> Tensor:
-    """Images (R, N, C, H, W) in [-1, 1], each pixel moved by ``step`` against the true class (R, N).
-
-    A pixel without influence stays where it is.
-    """
-    images = images.clone().requires_grad_()
-    logits = network(images)
-    true = labels[..., None]
-    others = logits.scatter(-1, true, -torch.inf).logsumexp(-1)
-    # The loss is log(1 + exp(excess)). Its gradient has the sign of that of the excess, which a network that is sure
-    # of itself does not round to zero.
-    excess = others - logits.gather(-1, true)[..., 0]
-    (gradient,) = torch.autograd.grad(excess.sum(), images)
-    return (images + step * gradient.sign()).detach().clamp(-1, 1)
-
-
-def values_of(parameters: Iterable[Tensor]) -> np.ndarray:
-    """All numbers of some parameters in one row."""
-    values = [p.detach().flatten() for p in parameters]
-    return torch.cat(values).numpy() if values else np.zeros(0)
+def disturb(network: Network, trial: Trial, settings: Evaluation) -> dict[str, Array]:
+    """The class (R, M) of each test image after attacks and corruptions, by their names."""
+    labels = torch.from_numpy(trial.labels).long().expand(network.replicas, -1)
+    # As a share of the range from black to white, which is 2 wide.
+    fgsm, pgd = 2 * settings.fgsm_epsilon, 2 * settings.pgd_epsilon
+    found = {name: [logits(network, images)] for name, images in trial.corrupted.items()}
+    found |= {"fgsm": [], "pgd": []}
+    for images, true in zip(batches(network, trial.plain), labels.split(BATCH, 1), strict=True):
+        first = direction(network, images, true)
+        found["fgsm"].append(logits(network, fast_gradient_sign(images, first, fgsm)))
+        moved = projected_gradient(network, images, true, first, pgd, settings.pgd_steps)
+        found["pgd"].append(logits(network, moved))
+    return {name: torch.cat(parts, 1).numpy().argmax(-1) for name, parts in found.items()}
 
 
-def per_layer(network: Network, initial_norms: dict[str, float], near_zero: float) -> list[dict[str, Any]]:
-    """For each layer its norm before and after training, and the share of its parameters below ``near_zero``."""
+def values_of(network: Network, parameters: Iterable[Tensor]) -> Array:
+    """All numbers of some parameters (R, ...), a row for each replica."""
+    values = [p.detach().flatten(1) for p in parameters]
+    return torch.cat(values, 1).numpy() if values else np.zeros((network.replicas, 0))
+
+
+def layer_table(network: Network, near_zero: float) -> dict[str, tuple[list[float], list[float]]]:
+    """By layer: the norms of the replicas and their shares of parameters below ``near_zero``."""
     norms = network.layer_norms()
-    rows = []
+    found = {}
     for name, parameters in network.layers().items():
-        values = torch.cat([p.detach().abs().flatten() for p in parameters])
-        rows.append(
-            {
-                "layer": name,
-                "initial_norm": initial_norms[name],
-                "norm": float(norms[name]),
-                "near_zero": float((values < near_zero).double().mean()),
-            }
+        small = values_of(network, parameters)
+        found[name] = (norms[name].tolist(), (np.abs(small) < near_zero).mean(1).tolist())
+    return found
+
+
+def confusion(keys: pd.DataFrame, predicted: Array, labels: Array, classes: int) -> pd.DataFrame:
+    """How many test images of each class are taken for each class, by the columns ``FIT``; repeats are summed.
+
+    ``keys`` are rows of `predicted` (rows, M) by their index.
+    """
+    groups = keys.groupby(FIT, sort=False).indices
+    counts = [
+        confusion_matrix(np.tile(labels, len(own)), predicted[keys.index[own]].ravel(), classes)
+        for own in groups.values()
+    ]
+    table = pd.DataFrame(list(groups), columns=FIT).loc[np.repeat(np.arange(len(groups)), classes**2)]
+    true, guess = np.divmod(np.arange(classes**2), classes)
+    return table.assign(true=np.tile(true, len(groups)), predicted=np.tile(guess, len(groups)), count=np.ravel(counts))
+
+
+def per_layer(layers: pd.DataFrame, main_tasks: Iterable[str]) -> pd.DataFrame:
+    """Means over repeats of what is known of each layer, on the main tasks."""
+    return (
+        layers[layers["task"].isin(list(main_tasks))]
+        .groupby([*FIT, "layer"], sort=False)[["initial_norm", "norm", "near_zero"]]
+        .mean()
+        .reset_index()
+    )
+
+
+def without_networks(params: Params, material: Material, test: HeldOut) -> pd.DataFrame:
+    """What classifiers of scikit-learn reach on the main tasks and final seeds, from the images the networks have."""
+    from threadpoolctl import threadpool_limits
+
+    pixels, tested = classical.flattened(material.images), classical.flattened(test.images)
+
+    def run(item: tuple[str, str, int], check: Callable[[], None]) -> dict[str, Any]:
+        check()
+        method, name, seed = item
+        task = material.tasks[name]
+        split, labels = task.splits[seed], task.labels
+        fitted = classical.METHODS[method](
+            pixels[split.train], labels[split.train], pixels[split.val], labels[split.val], seed
         )
-    return rows
+        memory = fitted.predict(pixels[split.train])
+        wrong = labels[split.train] != material.true[split.train]
+        return {
+            "method": method,
+            "task": name,
+            "seed": seed,
+            "test_accuracy": float((fitted.predict(tested) == test.labels).mean()),
+            "val_accuracy": float((fitted.predict(pixels[split.val]) == labels[split.val]).mean()),
+            "accuracy_on_wrong_given": (
+                float((memory == labels[split.train])[wrong].mean()) if wrong.any() else np.nan
+            ),
+        }
+
+    items = [
+        (method, name, seed)
+        for method in classical.METHODS
+        for name, task in params.tasks.items()
+        for seed in params.splits.drawn(task.seeds)
+    ]
+    with threadpool_limits(1):  # the same sums on any number of cores
+        return pd.DataFrame(in_threads(run, items))
 
 
-def summary(runs: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Means over seeds by variant and task, for ``dvc metrics``; null where a metric is not defined."""
-    result: dict[str, dict[str, dict[str, float | None]]] = {}
-    for (variant, task), group in runs.groupby(["variant", "task"], sort=False):
-        means = group[list(METRICS)].astype(float).mean().items()
-        rounded = {str(metric): round(mean, 6) if np.isfinite(mean) else None for metric, mean in means}
-        result.setdefault(str(variant), {})[str(task)] = rounded
+def summary(runs: pd.DataFrame) -> dict[str, dict[str, dict[str, dict[str, float | None]]]]:
+    """Means over seeds and repeats by variant, task and track, for ``dvc metrics``; null where a metric is not
+    defined."""
+    result: dict[str, dict[str, dict[str, dict[str, float | None]]]] = {}
+    means = runs.groupby(FIT[:-1], sort=False)[list(METRICS)].agg("mean").astype(float)
+    for (variant, task, track), row in zip(means.index, means.to_numpy(), strict=True):
+        values = zip(METRICS, row.tolist(), strict=True)
+        rounded = {name: round(mean, 6) if np.isfinite(mean) else None for name, mean in values}
+        result.setdefault(variant, {}).setdefault(task, {})[track] = rounded
     return result
 
 

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from stages.config import Claims, Evaluation
 from stages.statistics import (
+    COLDEST,
+    HOTTEST,
     Interval,
     confusion_matrix,
     direction,
@@ -40,8 +41,8 @@ class Observed:
     """Log-probabilities (M, K) of the test images."""
     test_labels: Array
     """(M,)"""
-    attacked: Array
-    """The class (M,) predicted for each test image after an attack."""
+    disturbed: Mapping[str, Array]
+    """The class (M,) predicted for each test image after something was done to it, by the name of what it was."""
     train: Array
     """Log-probabilities (N, K) of the training images."""
     given: Array
@@ -52,8 +53,11 @@ class Observed:
     """Log-probabilities (V, K) of the validation images."""
     val_given: Array
     """Their labels (V,) in the task."""
-    curve: pd.DataFrame
-    """A row for each epoch from 0 on, the initial weights: `train_loss, train_accuracy, param_norm` and others."""
+    temperature: float
+    """What its logits are divided by to fit these labels best; NaN if it was trained on the validation images."""
+    curve: Mapping[str, Array]
+    """What was measured (n,) after each `epoch`, in their order, 0 the initial weights: `train_loss, train_accuracy,
+    param_norm` and others."""
     planned: int
     """The number of epochs allowed for its training."""
     diverged: bool
@@ -124,8 +128,8 @@ def on_wrong(o: Observed, labels: Array) -> float:
 
 
 def epochs_to_fit(o: Observed) -> int | None:
-    fitted = o.curve.loc[o.curve["train_accuracy"] == 1, "epoch"]
-    return int(fitted.min()) if len(fitted) else None
+    fitted = o.curve["epoch"][o.curve["train_accuracy"] == 1]
+    return int(fitted[0]) if len(fitted) else None
 
 
 def unfinished(o: Observed) -> bool:
@@ -133,18 +137,17 @@ def unfinished(o: Observed) -> bool:
 
     False for one that stopped earlier by itself.
     """
-    curve = o.curve.sort_values("epoch")
-    epochs, losses = curve["epoch"].to_numpy(), curve["train_loss"].to_numpy()
-    accuracy = curve["train_accuracy"].iloc[-1]
-    return still_learning(epochs, losses, float(accuracy), o.planned, o.settings.unfinished_percent)
+    fitted = float(o.curve["train_accuracy"][-1])
+    return still_learning(o.curve["epoch"], o.curve["train_loss"], fitted, o.planned, o.settings.unfinished_percent)
 
 
 def on_test(o: Observed) -> float:
     return accuracy(o.test, o.test_labels)
 
 
-def fgsm_accuracy(o: Observed) -> float:
-    return float((o.attacked == o.test_labels).mean())
+def under(o: Observed, what: str) -> float:
+    """Accuracy on the test images after something was done to them."""
+    return float((o.disturbed[what] == o.test_labels).mean())
 
 
 def f1(o: Observed) -> float:
@@ -152,12 +155,23 @@ def f1(o: Observed) -> float:
     return macro_f1(confusion_matrix(o.test_labels, guess, classes))
 
 
-def calibration_error(o: Observed) -> float:
-    return expected_calibration_error(np.exp(o.test), o.test_labels, o.settings.calibration_bins)
+def scaled(o: Observed) -> Array:
+    """Log-probabilities (M, K) of the test images after temperature scaling."""
+    cooled = o.test / o.temperature
+    cooled = cooled - cooled.max(1, keepdims=True)
+    result: Array = cooled - np.log(np.exp(cooled).sum(1, keepdims=True))
+    return result
+
+
+def calibration_error(o: Observed, log_probabilities: Array) -> float:
+    if not np.isfinite(log_probabilities).all():
+        return np.nan
+    return expected_calibration_error(np.exp(log_probabilities), o.test_labels, o.settings.calibration_bins)
 
 
 _I = "<sub><var>i</var></sub>"
 _HIT = f"<var>ŷ</var>{_I} = <var>y</var>{_I}"
+_CORRUPTIONS = '<a href="https://arxiv.org/abs/1903.12261">Hendrycks and Dietterich 2019</a>.'
 
 METRICS: dict[str, Metric] = {
     metric.key: metric
@@ -191,7 +205,39 @@ METRICS: dict[str, Metric] = {
             "(<var>n<sub>b</sub></var>/<var>N</var>) |acc<sub><var>b</var></sub> − conf<sub><var>b</var></sub>|, over "
             "{calibration_bins} bins of equal width of the largest probability. "
             '<a href="https://arxiv.org/abs/1706.04599">Guo et al. 2017</a>.',
-            calibration_error,
+            lambda o: calibration_error(o, o.test),
+        ),
+        Metric(
+            "scaled_test_loss",
+            "Test loss, scaled",
+            "nats",
+            3,
+            "low",
+            "The test loss after temperature scaling: all logits of a network are divided by the one temperature that "
+            "gives the validation labels at hand the least loss. No prediction changes, only how sure it is. Not "
+            'defined where the validation images were trained on. <a href="https://arxiv.org/abs/1706.04599">Guo et '
+            "al. 2017</a>.",
+            lambda o: negative_log_likelihood(scaled(o), o.test_labels),
+        ),
+        Metric(
+            "scaled_calibration_error",
+            "Calibration error, scaled",
+            "%",
+            1,
+            "low",
+            "The calibration error after the same temperature scaling. Where validation labels are wrong, it makes the "
+            "network as unsure as these are.",
+            lambda o: calibration_error(o, scaled(o)),
+        ),
+        Metric(
+            "temperature",
+            "Temperature",
+            "",
+            2,
+            None,
+            f"The temperature of that scaling, between {COLDEST:g} and {HOTTEST:g}: above 1 the network is too sure of "
+            "itself for the validation labels at hand, below 1 not sure enough.",
+            lambda o: o.temperature,
         ),
         Metric(
             "macro_f1",
@@ -213,7 +259,7 @@ METRICS: dict[str, Metric] = {
             "by {fgsm_epsilon} of the range from black to white towards either, in whichever direction the loss of the "
             'true class grows, and never beyond black or white. <a href="https://arxiv.org/abs/1412.6572">Goodfellow, '
             "Shlens and Szegedy 2015</a>.",
-            fgsm_accuracy,
+            lambda o: under(o, "fgsm"),
         ),
         Metric(
             "fgsm_drop",
@@ -222,7 +268,50 @@ METRICS: dict[str, Metric] = {
             1,
             None,
             "Test accuracy minus accuracy under FGSM. A network that classifies nothing correctly has nothing to lose.",
-            lambda o: on_test(o) - fgsm_accuracy(o),
+            lambda o: on_test(o) - under(o, "fgsm"),
+        ),
+        Metric(
+            "pgd_accuracy",
+            "Accuracy under PGD",
+            "%",
+            1,
+            "high",
+            f"The share of test images with {_HIT} after an attack by projected gradient descent: {{pgd_steps}} steps "
+            "in the direction in which the loss of the true class grows, after which no pixel has moved by more than "
+            "{pgd_epsilon} of the range from black to white. It starts at the image itself. "
+            '<a href="https://arxiv.org/abs/1706.06083">Madry et al. 2018</a>.',
+            lambda o: under(o, "pgd"),
+        ),
+        Metric(
+            "noise_accuracy",
+            "Accuracy under noise",
+            "%",
+            1,
+            "high",
+            f"The share of test images with {_HIT} after normal noise on every pixel, its standard deviation "
+            "{noise_sigma} of the range from black to white; the same draws for all networks. "
+            f"{_CORRUPTIONS}",
+            lambda o: under(o, "noise"),
+        ),
+        Metric(
+            "blur_accuracy",
+            "Accuracy under blur",
+            "%",
+            1,
+            "high",
+            f"The share of test images with {_HIT} after a Gaussian blur with a standard deviation of {{blur_sigma}} "
+            f"pixels. {_CORRUPTIONS}",
+            lambda o: under(o, "blur"),
+        ),
+        Metric(
+            "contrast_accuracy",
+            "Accuracy under low contrast",
+            "%",
+            1,
+            "high",
+            f"The share of test images with {_HIT} after each pixel was brought nearer to the mean of its image, to "
+            f"{{contrast_factor}} times its distance. {_CORRUPTIONS}",
+            lambda o: under(o, "contrast"),
         ),
         Metric(
             "train_accuracy",
@@ -306,7 +395,7 @@ METRICS: dict[str, Metric] = {
             0,
             None,
             "Epochs until training ended, as planned, by early stopping, or by divergence.",
-            lambda o: int(o.curve["epoch"].max()),
+            lambda o: int(o.curve["epoch"][-1]),
         ),
         Metric(
             "diverged",
@@ -344,7 +433,7 @@ METRICS: dict[str, Metric] = {
             2,
             None,
             "The parameter norm before the first step.",
-            lambda o: float(o.curve.loc[o.curve["epoch"] == 0, "param_norm"].iloc[0]),
+            lambda o: float(o.curve["param_norm"][0]),
         ),
         Metric(
             "normalization_norm",

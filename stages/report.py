@@ -13,6 +13,9 @@ OWNED = (
     "data.html",
     "methods.html",
     "claims.html",
+    "recommendation.html",
+    "tuning.html",
+    "grid.html",
     "README.md",
     ".nojekyll",
     "assets",
@@ -30,18 +33,24 @@ def main() -> None:
     from stages import documents
     from stages.documents import claims_page
     from stages.documents import pages as document_pages
-    from stages.reporting import pages, results, site
+    from stages.reporting import grid, pages, recommendation, results, site, tuning, variants
+    from stages.reporting.comparison import Comparison
     from stages.reporting.figures import Drawing
 
     params = config.load()
     names = documents.settings(params).keys()
     found = results.read(params)
     ledger = claims_page.read(REPORTS / "claims.json")
+    comparison = Comparison(found.comparisons, tuple(params.variants), tuple(params.tasks))
     judged = claims_page.figures(ledger.claims)
     with Drawing() as drawing:
         drawing.add(judged)
         content = {
-            **pages.build(found, claims_page.counts(ledger.claims), drawing),
+            **pages.build(found, comparison, claims_page.counts(ledger.claims), drawing),
+            **variants.build(found, comparison, drawing),
+            **recommendation.build(found, comparison, drawing),
+            **tuning.build(found, comparison, drawing),
+            **grid.build(found, comparison, drawing),
             **claims_page.build(ledger, judged, pages.shared_context(found)),
             **document_pages.build(names, claims_page.by_document(ledger.claims), drawing),
             **site.assets(),

@@ -59,13 +59,21 @@ def value_at(search: Search, u: float, whole: bool) -> float | int:
 def best(trials: Sequence[Mapping[str, Any]], labels: str = "") -> int:
     """The position of the trial with the best validation accuracy; of several, the one with the lowest loss.
 
-    `labels` is `_true` for the accuracy by clean labels. A trial that diverged is chosen only if all have.
+    `labels` is `_true` for the accuracy by clean labels. A trial that diverged is chosen only if all have; one that was
+    still learning when its epochs were used up, only if no other has finished: stopping early is a method of its own,
+    and a search that picks slow learning rates would bring it in unnamed.
     """
 
-    def rank(place: int) -> tuple[bool, float, float, int]:
+    def rank(place: int) -> tuple[bool, bool, float, float, int]:
         trial = trials[place]
         loss = trial[f"val_loss{labels}"]
-        return (trial["diverged"], -trial[f"val_accuracy{labels}"], loss if math.isfinite(loss) else math.inf, place)
+        return (
+            trial["diverged"],
+            trial["unfinished"],
+            -trial[f"val_accuracy{labels}"],
+            loss if math.isfinite(loss) else math.inf,
+            place,
+        )
 
     return min(range(len(trials)), key=rank)
 

@@ -61,7 +61,7 @@ def trials_of(params: Params) -> Iterator[Trial]:
     """All trials: of every variant, on each task that is tuned, in every search."""
     for variant in params.variants.values():
         for task, settings in params.all_tasks.items():
-            if settings.tune != task or not settings.has(variant.name):
+            if settings.tune != task or not settings.has(variant.name) or variant.tuned_as != variant.name:
                 continue
             for k, seed in enumerate(params.tune.seeds):
                 for i, changes in enumerate(search.points(variant, params.tune, k)):

@@ -15,24 +15,23 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 
-from stages import config, tasks
+from stages import config, evaluate, tasks
+from stages.config import TRACKS
 from stages.datasets.test_set import read_test
-from stages.evaluate import fast_gradient_sign
 from stages.metrics import METRICS
-from stages.networks.layers import Flatten, Linear
-from stages.networks.network import Network
 from tests import small
 
-TASKS = ("clean", "partly_random", "random")
+KEY = evaluate.KEY
+TASKS = {"clean": TRACKS[:2], "partly_random": TRACKS, "random": TRACKS[:2]}
+CELL = "grid-30-uniform-0_2"
+SEEDS = (100, 101)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = small.make(tmp_path_factory.mktemp("project"), training__epochs=60)
-    for name in ("download", "prepare", "plan"):
+    for name in ("download", "prepare", "plan", "tune", "train"):
         small.stage(folder, name)
-    for variant in small.VARIANTS:
-        small.stage(folder, "train", variant)
     stale = folder / "data/runs/removed"
     stale.mkdir()
     (stale / "run.json").write_text("{}")
@@ -42,39 +41,63 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(project: Path) -> pd.DataFrame:
-    return pd.read_parquet(project / "data/evaluation/runs.parquet").set_index(["variant", "task", "seed"])
+    return pd.read_parquet(project / "data/evaluation/runs.parquet").set_index(KEY)
+
+
+def layers_of(project: Path, variant: str, task: str, track: str, seed: int, repeat: int) -> list[torch.Tensor]:
+    """Weight and bias of each layer of a saved AnimalNet."""
+    weights = load_file(project / f"data/runs/{variant}/weights.safetensors")
+    prefix = f"{task}/{track}/{seed}/{repeat}/fc"
+    return [weights[f"{prefix}{layer}.{name}"] for layer in (1, 2, 3) for name in ("weight", "bias")]
+
+
+def forward(x: torch.Tensor, layers: list[torch.Tensor]) -> torch.Tensor:
+    first, second, third = (layers[i : i + 2] for i in (0, 2, 4))
+    return F.linear(F.linear(F.linear(x, *first).relu(), *second).relu(), *third)
+
+
+def pixels(images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(images).flatten(1).float() / 127.5 - 1  # one channel: no axis to move
 
 
 def test_there_is_a_row_for_every_replica(project: Path, runs: pd.DataFrame) -> None:
-    assert list(runs.index) == [(v, task, s) for v in small.VARIANTS for task in TASKS for s in range(2)]
+    repeats = {"none": 3, "l1": 1, "everything": 1}
+    expected = [
+        (variant, task, track, seed, repeat)
+        for variant in small.VARIANTS
+        for task, tracks in TASKS.items()
+        for track in tracks
+        for seed in SEEDS
+        for repeat in range(repeats[variant])
+    ]
+    main = runs.index.get_level_values("task") != CELL
+    assert list(runs.index[main]) == expected
+    assert list(runs.index[~main]) == [
+        (variant, CELL, track, seed, 0) for variant in ("none", "l1") for track in TRACKS[:2] for seed in SEEDS
+    ]
     assert not (project / "data/runs/removed").exists()
 
 
 @pytest.mark.parametrize("variant", ["none", "l1"])
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [*TASKS, CELL])
 def test_figures_follow_from_the_weights(project: Path, runs: pd.DataFrame, variant: str, task: str) -> None:
-    weights = load_file(project / f"data/runs/{variant}/weights.safetensors")
     pool = tasks.read(project / "data/pool.npz", project / "data/splits.json")
     learnt = pool.tasks[task]
     test = read_test(project / "data/test.npz")
-
-    def logits(images: np.ndarray, seed: int) -> torch.Tensor:
-        x = torch.from_numpy(images).flatten(1).float() / 127.5 - 1  # one channel: no axis to move
-        for layer in (1, 2, 3):
-            prefix = f"{task}/{seed}/fc{layer}"
-            x = F.linear(x, weights[f"{prefix}.weight"], weights[f"{prefix}.bias"])
-            x = x.relu() if layer < 3 else x
-        return x
-
-    for seed in range(2):
-        row = runs.loc[(variant, task, seed)]
-        out, train = logits(test.images, seed), learnt.splits[seed].train
+    own = runs[(runs.index.get_level_values("variant") == variant) & (runs.index.get_level_values("task") == task)]
+    assert len(own)
+    for key, row in own.iterrows():
+        assert isinstance(key, tuple)
+        layers, train = layers_of(project, *key), learnt.splits[key[3]].train
+        out = forward(pixels(test.images), layers)
         guess = out.argmax(1).numpy()
         given, true = learnt.labels[train], pool.true[train]
-        fitted = logits(pool.images[train], seed).argmax(1).numpy()
+        fitted = forward(pixels(pool.images[train]), layers).argmax(1).numpy()
         assert row["test_accuracy"] == pytest.approx((guess == test.labels).mean())
         # scikit-learn's log_loss clips probabilities, and a network that overfits goes below its bound
         assert row["test_loss"] == pytest.approx(F.cross_entropy(out, torch.from_numpy(test.labels)).item(), rel=1e-4)
+        cooled = F.cross_entropy(out.double() / row["temperature"], torch.from_numpy(test.labels)).item()
+        assert row["scaled_test_loss"] == pytest.approx(cooled, rel=1e-4)
         assert row["macro_f1"] == pytest.approx(f1_score(test.labels, guess, average="macro"))
         assert row["train_accuracy"] == pytest.approx((fitted == given).mean())
         assert row["train_accuracy_clean"] == pytest.approx((fitted == true).mean())
@@ -92,11 +115,11 @@ def test_figures_follow_from_the_weights(project: Path, runs: pd.DataFrame, vari
 def test_it_agrees_with_what_training_measured(project: Path, runs: pd.DataFrame) -> None:
     for variant in ("none", "l1"):
         history = pd.read_parquet(project / f"data/runs/{variant}/history.parquet")
-        last = history.groupby(["task", "seed"], sort=False).last()
+        last = history.groupby(KEY[1:], sort=False).last()
         ours = runs.loc[variant]
         for metric in ("train_accuracy", "val_accuracy", "param_norm"):
             assert np.allclose(ours[metric], last[metric].loc[ours.index], rtol=1e-6)
-        fitted = history[history["train_accuracy"] == 1].groupby(["task", "seed"])["epoch"].min()
+        fitted = history[history["train_accuracy"] == 1].groupby(KEY[1:])["epoch"].min()
         expected = fitted.reindex(ours.index).astype("Int64")
         assert ours["epochs_to_fit"].equals(expected.rename("epochs_to_fit"))
 
@@ -111,34 +134,69 @@ def test_it_agrees_with_what_training_measured(project: Path, runs: pd.DataFrame
     ],
 )
 def test_a_replica_is_unfinished_if_it_was_still_learning(losses: list[float], fitted: float, expected: bool) -> None:
-    curve = pd.DataFrame({"epoch": range(len(losses)), "train_loss": losses, "train_accuracy": fitted})
-    seen: Any = SimpleNamespace(
-        curve=curve.sample(frac=1, random_state=1), planned=2, settings=config.load().evaluation
-    )
+    curve = {
+        "epoch": np.arange(len(losses)),
+        "train_loss": np.array(losses),
+        "train_accuracy": np.full(len(losses), fitted),
+    }
+    seen: Any = SimpleNamespace(curve=curve, planned=2, settings=config.load().evaluation)
     assert METRICS["unfinished"].compute(seen) == expected
 
 
 def test_early_stopping_is_measured_at_its_best_epoch(project: Path, runs: pd.DataFrame) -> None:
     history = pd.read_parquet(project / "data/runs/everything/history.parquet")
-    best = history.groupby(["task", "seed"], sort=False)["val_accuracy"].max()
+    best = history.groupby(KEY[1:], sort=False)["val_accuracy"].max()
     assert np.allclose(runs.loc["everything"]["val_accuracy"], best.loc[runs.loc["everything"].index])
 
 
+def test_no_bit_of_a_replica_depends_on_its_stack(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    torch.set_num_threads(1)
+    params, material = config.load(), tasks.read()
+    trial = evaluate.trial(read_test(), params.evaluation)
+    found = [one for variant in params.variants.values() for one in evaluate.saved(variant)]
+    together = evaluate.evaluate(found, material, trial, params.evaluation)
+    tested = {(one.key["variant"], one.key["task"]): number for number, one in enumerate(found)}
+    for number in tested.values():
+        (alone,) = evaluate.evaluate([found[number]], material, trial, params.evaluation)
+        in_stack = together[number]
+        pd.testing.assert_series_equal(pd.Series(alone.metrics), pd.Series(in_stack.metrics), check_exact=True)
+        assert np.array_equal(alone.predicted, in_stack.predicted)
+        assert alone.layers == in_stack.layers
+
+
+def test_predictions_are_those_of_the_rows(project: Path, runs: pd.DataFrame) -> None:
+    with np.load(project / "data/evaluation/predictions.npz") as file:
+        predicted, labels = file["predicted"], file["labels"]
+    assert predicted.dtype == np.uint8
+    assert np.array_equal(labels, read_test(project / "data/test.npz").labels)
+    assert np.allclose((predicted == labels).mean(1), runs["test_accuracy"])
+
+
 def test_confusion_counts_and_layers_add_up(project: Path, runs: pd.DataFrame) -> None:
-    key = ["variant", "task", "seed"]
+    key = KEY[:-1]
+    main = runs[runs.index.get_level_values("task") != CELL]
     confusion = pd.read_parquet(project / "data/evaluation/confusion.parquet")
     totals = confusion.groupby(key, sort=False)["count"].sum()
     hits = confusion[confusion["true"] == confusion["predicted"]].groupby(key, sort=False)["count"].sum()
-    assert np.allclose(hits / totals, runs["test_accuracy"])
+    means = main.groupby(key, sort=False)["test_accuracy"].mean()
+    assert list(totals.index) == list(means.index)
+    assert np.allclose(hits / totals, means)
+    labels = read_test(project / "data/test.npz").labels
+    assert confusion.groupby([*key, "true"])["count"].sum().loc["none", "clean", "tuned", 100].tolist() == (
+        (3 * np.bincount(labels)).tolist()  # repeats are summed
+    )
     layers = pd.read_parquet(project / "data/evaluation/layers.parquet")
+    assert set(layers["task"]) == set(TASKS)
     linear = layers["layer"].str.startswith("fc")
+    single = main.xs("everything", drop_level=False).droplevel("repeat")
     for column, total, own in (
         ("norm", "param_norm", layers[linear]),
         ("initial_norm", "initial_norm", layers[linear]),
         ("norm", "normalization_norm", layers[~linear]),
     ):
-        squares = (own[column] ** 2).groupby([own[k] for k in key], sort=False).sum().reindex(runs.index)
-        assert np.allclose(squares**0.5, runs[total], rtol=1e-5, equal_nan=True)
+        squares = (own[column] ** 2).groupby([own[k] for k in key], sort=False).sum().reindex(single.index)
+        assert np.allclose(squares**0.5, single[total], rtol=1e-5)
     assert runs["normalization_norm"].notna().groupby("variant").all().to_dict() == {
         "none": False,
         "l1": False,
@@ -153,61 +211,53 @@ def test_every_column_is_a_metric(runs: pd.DataFrame) -> None:
 
 def test_metrics_are_the_means_over_seeds(project: Path, runs: pd.DataFrame) -> None:
     metrics = json.loads((project / "reports/metrics.json").read_text())
-    means = runs.groupby(["variant", "task"])["test_accuracy"].mean()
-    for (variant, task), mean in means.items():
-        assert metrics[variant][task]["test_accuracy"] == pytest.approx(mean, abs=1e-6)
-    assert metrics["none"]["clean"]["accuracy_on_wrong_given"] is None
-    assert list(metrics["none"]["clean"]) == list(METRICS)
-
-
-def linear_network(weight: list[list[float]], bias: list[float]) -> Network:
-    """A network without hidden layers, its inputs the pixels of a row."""
-    cpu = torch.device("cpu")
-    layers = {"flatten": Flatten(), "fc1": Linear(1, len(weight[0]), len(weight), cpu)}
-    network = Network(1, layers, (), cpu)
-    network.load_state_dict({"fc1.weight": torch.tensor([weight]), "fc1.bias": torch.tensor([bias])})
-    return network
-
-
-@pytest.mark.parametrize("scale", [1.0, 1e4])
-def test_an_attack_on_a_linear_network_takes_the_sum_of_weights_off_the_margin(scale: float) -> None:
-    # However sure the network is: the probability of the true class rounds to one under the larger scale.
-    weight = [[0.5 * scale, -1.0 * scale, 0.0], [-0.5 * scale, 2.0 * scale, 0.0]]
-    network = linear_network(weight, [0.0, 0.0])
-    images = torch.tensor([0.3, -0.4, 0.1]).view(1, 1, 1, 1, 3)
-    moved = fast_gradient_sign(network, images, torch.tensor([[0]]), 0.25)
-    assert torch.allclose(moved.flatten(), torch.tensor([0.3 - 0.25, -0.4 + 0.25, 0.1]))
-    with torch.no_grad():
-        before, after = (logits[0, 0, 0] - logits[0, 0, 1] for logits in (network(images), network(moved)))
-    assert (before - after).item() == pytest.approx(0.25 * scale * (1.0 + 3.0), rel=1e-5)
-
-
-def test_an_attack_stays_between_black_and_white() -> None:
-    network = linear_network([[1.0, -1.0], [0.0, 0.0]], [0.0, 0.0])
-    images = torch.tensor([-0.9, 1.0]).view(1, 1, 1, 1, 2)
-    moved = fast_gradient_sign(network, images, torch.tensor([[0]]), 0.5)
-    assert moved.flatten().tolist() == [-1.0, 1.0]
+    means = runs.groupby(KEY[:3])["test_accuracy"].mean()
+    assert set(metrics["none"]) == set(TASKS)
+    for variant, task, track in means.index:
+        if task != CELL:
+            found = metrics[variant][task][track]["test_accuracy"]
+            assert found == pytest.approx(means[variant, task, track], abs=1e-6)
+    assert metrics["none"]["clean"]["default"]["accuracy_on_wrong_given"] is None
+    assert list(metrics["none"]["clean"]["default"]) == list(METRICS)
 
 
 def test_an_attack_goes_up_the_gradient_of_the_loss(project: Path, runs: pd.DataFrame) -> None:
-    weights = load_file(project / "data/runs/none/weights.safetensors")
     test = read_test(project / "data/test.npz")
     labels = torch.from_numpy(test.labels)
-    epsilon = small.params()["evaluation"]["fgsm_epsilon"]
+    settings = small.params()["evaluation"]
+    key = ("none", "clean", "default", 100, 0)
+    layers = [each.double() for each in layers_of(project, *key)]
+    images = pixels(test.images).double()
 
-    def logits(x: torch.Tensor) -> torch.Tensor:
-        for layer in (1, 2, 3):
-            prefix = f"clean/0/fc{layer}"
-            x = F.linear(x, weights[f"{prefix}.weight"].double(), weights[f"{prefix}.bias"].double())
-            x = x.relu() if layer < 3 else x
-        return x
+    def gradient(x: torch.Tensor) -> torch.Tensor:
+        x = x.clone().requires_grad_()
+        F.cross_entropy(forward(x, layers), labels, reduction="sum").backward()
+        assert x.grad is not None
+        return x.grad.sign()
 
-    x = (torch.from_numpy(test.images).flatten(1).double() / 127.5 - 1).requires_grad_()
-    F.cross_entropy(logits(x), labels, reduction="sum").backward()
-    assert x.grad is not None
-    attacked = (x + 2 * epsilon * x.grad.sign()).clamp(-1, 1)
-    expected = (logits(attacked).argmax(1) == labels).double().mean().item()
-    row = runs.loc[("none", "clean", 0)]
-    assert row["fgsm_accuracy"] == pytest.approx(expected, abs=1.5 / len(labels))  # single precision, one tie at most
+    def reached(x: torch.Tensor) -> float:
+        return (forward(x, layers).argmax(1) == labels).double().mean().item()
+
+    row, once, size = runs.loc[key], 2 * settings["fgsm_epsilon"], 2 * settings["pgd_epsilon"]
+    moved = images
+    for _ in range(settings["pgd_steps"]):
+        moved = moved + 2.5 * size / settings["pgd_steps"] * gradient(moved)
+        moved = torch.minimum(torch.maximum(moved, images - size), images + size).clamp(-1, 1)
+    few = 2.5 / len(labels)  # single precision: a tie or two
+    assert row["fgsm_accuracy"] == pytest.approx(reached((images + once * gradient(images)).clamp(-1, 1)), abs=few)
+    assert row["pgd_accuracy"] == pytest.approx(reached(moved), abs=few)
     assert row["fgsm_drop"] == pytest.approx(row["test_accuracy"] - row["fgsm_accuracy"])
     assert (runs["fgsm_drop"].groupby("variant").mean() > 0).all()
+    assert (runs["pgd_accuracy"] <= runs["fgsm_accuracy"]).groupby("variant").mean().min() > 0.9  # at larger sizes
+
+
+def test_classifiers_without_networks_have_the_same_images(project: Path) -> None:
+    found = pd.read_parquet(project / "data/evaluation/classical.parquet")
+    expected = [(m, task, seed) for m in ("logistic_regression", "random_forest") for task in TASKS for seed in SEEDS]
+    assert list(found[["method", "task", "seed"]].itertuples(index=False, name=None)) == expected
+    clean, noisy = (found["task"] == task for task in ("clean", "random"))
+    assert (found.loc[clean, ["test_accuracy", "val_accuracy"]] > 0.5).all(axis=None)
+    assert found.loc[clean, "accuracy_on_wrong_given"].isna().all()
+    assert (found.loc[noisy, "test_accuracy"] < 0.4).all()
+    # Unrestricted trees fit any labels.
+    assert (found.loc[noisy & (found["method"] == "random_forest"), "accuracy_on_wrong_given"] > 0.9).all()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from stages import config
@@ -27,20 +26,25 @@ def observed() -> Observed:
     return Observed(
         test=log_probabilities([0.9, 0.1], [0.6, 0.4]),
         test_labels=np.array([0, 1]),
-        attacked=np.array([1, 1]),
+        disturbed={
+            "fgsm": np.array([1, 1]),
+            "pgd": np.array([1, 0]),
+            "noise": np.array([0, 1]),
+            "blur": np.array([0, 0]),
+            "contrast": np.array([1, 0]),
+        },
         train=log_probabilities([0.8, 0.2], [0.4, 0.6], [0.3, 0.7]),
         given=np.array([0, 1, 1]),
         true=np.array([0, 1, 0]),
         val=log_probabilities([0.9, 0.1], [0.2, 0.8], [0.2, 0.8], [0.2, 0.8]),
         val_given=np.array([0, 1, 0, 1]),
-        curve=pd.DataFrame(
-            {
-                "epoch": [0, 1, 2, 3],
-                "train_loss": [0.7, 0.5, 0.3, 0.2],
-                "train_accuracy": [0.3, 0.6, 1.0, 1.0],
-                "param_norm": [2.0, 3.0, 4.0, 5.0],
-            }
-        ),
+        temperature=2.0,
+        curve={
+            "epoch": np.array([0, 1, 2, 3]),
+            "train_loss": np.array([0.7, 0.5, 0.3, 0.2]),
+            "train_accuracy": np.array([0.3, 0.6, 1.0, 1.0]),
+            "param_norm": np.array([2.0, 3.0, 4.0, 5.0]),
+        },
         planned=3,
         diverged=False,
         weights=np.array([3.0, 0.0, -4.0, 1e-4], np.float32),
@@ -53,9 +57,17 @@ EXPECTED = {
     "test_accuracy": 0.5,
     "test_loss": -np.log([0.9, 0.4]).mean(),
     "expected_calibration_error": (0.1 + 0.6) / 2,
+    # At a temperature of 2 odds of 9 are 3, and odds of 1.5 are their root.
+    "scaled_test_loss": -np.log([0.75, 1 / (1 + 1.5**0.5)]).mean(),
+    "scaled_calibration_error": (0.25 + 1.5**0.5 / (1 + 1.5**0.5)) / 2,
+    "temperature": 2.0,
     "macro_f1": (2 / 3 + 0) / 2,
     "fgsm_accuracy": 0.5,
     "fgsm_drop": 0.0,
+    "pgd_accuracy": 0.0,
+    "noise_accuracy": 1.0,
+    "blur_accuracy": 0.5,
+    "contrast_accuracy": 0.0,
     "train_accuracy": 1.0,
     "train_accuracy_clean": 2 / 3,
     "train_loss": -np.log([0.8, 0.6, 0.7]).mean(),
@@ -85,6 +97,19 @@ def test_without_wrong_labels_there_is_no_memory_of_them(observed: Observed) -> 
     for key in ("accuracy_on_wrong_given", "accuracy_on_wrong_true"):
         assert np.isnan(METRICS[key].compute(right))
     assert METRICS["train_accuracy_clean"].compute(right) == METRICS["train_accuracy"].compute(right)
+
+
+def test_without_held_out_labels_nothing_is_scaled(observed: Observed) -> None:
+    unscaled = replace(observed, temperature=np.nan)
+    for key in ("temperature", "scaled_test_loss", "scaled_calibration_error"):
+        assert np.isnan(METRICS[key].compute(unscaled))
+
+
+def test_a_temperature_of_one_changes_nothing(observed: Observed) -> None:
+    same = replace(observed, temperature=1.0)
+    for key in ("test_loss", "expected_calibration_error"):
+        scaled = METRICS[f"scaled_{key.removeprefix('expected_')}"]
+        assert scaled.compute(same) == pytest.approx(METRICS[key].compute(observed))
 
 
 def test_scales_and_shifts_are_no_part_of_the_parameter_norm(observed: Observed) -> None:

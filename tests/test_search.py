@@ -69,9 +69,11 @@ def test_values_go_from_one_end_to_the_other(scale: Any) -> None:
     assert isinstance(whole, int)
 
 
-def trial(accuracy: float, loss: float = 1.0, clean: float = 0.5, diverged: bool = False) -> dict[str, Any]:
+def trial(
+    accuracy: float, loss: float = 1.0, clean: float = 0.5, diverged: bool = False, unfinished: bool = False
+) -> dict[str, Any]:
     own = {"val_accuracy": accuracy, "val_loss": loss, "val_accuracy_true": clean, "val_loss_true": loss}
-    return {**own, "diverged": diverged}
+    return {**own, "diverged": diverged, "unfinished": unfinished}
 
 
 NAN = float("nan")
@@ -85,6 +87,8 @@ NAN = float("nan")
         ([trial(0.7), trial(0.7)], "", 0),  # equal in both: the first
         ([trial(0.7, NAN), trial(0.7, 9.0)], "", 1),
         ([trial(0.9, diverged=True), trial(0.1)], "", 1),
+        ([trial(0.9, unfinished=True), trial(0.1)], "", 1),
+        ([trial(0.1, unfinished=True), trial(0.9, unfinished=True), trial(1.0, diverged=True)], "", 1),
         ([trial(0.1, diverged=True), trial(0.9, diverged=True)], "", 1),
         ([trial(0.7, clean=0.2), trial(0.3, clean=0.8)], "", 0),
         ([trial(0.7, clean=0.2), trial(0.3, clean=0.8)], "_true", 1),

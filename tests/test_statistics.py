@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,16 +12,27 @@ from scipy import stats
 
 from stages.history import measured_epochs
 from stages.statistics import (
+    MEANINGFUL,
     Interval,
     Side,
     Verdict,
+    all_or_nothing,
+    coverage_lost,
     direction,
     expected_calibration_error,
+    expected_of_best,
+    image_variance,
+    improvement_interval,
     mean_interval,
     negative_log_likelihood,
     paired_interval,
     ratio_interval,
+    share_interval,
+    shares_interval,
+    skewness,
     still_falling,
+    too_skewed,
+    variance_components,
     verdict,
     verdict_of,
 )
@@ -211,3 +224,134 @@ def test_predictions_with_the_right_probabilities_are_calibrated() -> None:
 def test_the_likelihood_of_knowing_nothing() -> None:
     uniform = np.full((7, 10), -np.log(10))
     assert negative_log_likelihood(uniform, np.arange(7)) == pytest.approx(np.log(10))
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 10), (3, 10), (10, 10), (1, 2)])
+def test_the_interval_of_a_share_of_runs_is_scipys(hits: int, n: int) -> None:
+    found, expected = share_interval(hits, n, 0.95), stats.binomtest(hits, n).proportion_ci(0.95, "exact")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert (found.mean, found.n) == (hits / n, n)
+
+
+def test_shares_that_are_all_one_are_counted() -> None:
+    assert all_or_nothing(np.ones(10)) == (10, 10)
+    assert all_or_nothing(np.array([0.0, 1, 0])) == (1, 3)
+    assert all_or_nothing(np.array([0.0, 0.99])) is None
+    assert all_or_nothing(np.empty(0)) is None
+    assert shares_interval(np.ones(10), 0.95) == share_interval(10, 10, 0.95)
+    assert shares_interval(np.array([0.2, 1.0]), 0.95) == mean_interval(np.array([0.2, 1.0]), 0.95)
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.6, MEANINGFUL, 0.9])
+def test_the_probability_of_improvement_is_covered(probability: float) -> None:
+    """On average over probabilities near the one named, since with 20 seeds each alone has jumps."""
+    rng = np.random.default_rng(3)
+    hits = []
+    for p in probability + rng.uniform(-0.05, 0.05, 4000):
+        interval = improvement_interval(np.where(rng.random(20) < p, 1.0, -1.0), 0.95)
+        hits.append(interval.low <= p <= interval.high)
+    assert np.mean(hits) == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.7])
+def test_the_probability_of_improvement_is_covered_where_searches_make_seeds_alike(shift: float) -> None:
+    """Signs correlate less than differences, so that the interval covers somewhat more often than it says."""
+    rng, correlation = np.random.default_rng(4), 0.4
+    luck = np.repeat(rng.normal(size=(3000, 4)), 5, axis=1)
+    differences = shift + np.sqrt(correlation) * luck + np.sqrt(1 - correlation) * rng.normal(size=(3000, 20))
+    truth = stats.norm.cdf(shift)
+    intervals = [improvement_interval(row, 0.95, design_effect=1 + 4 * correlation) for row in differences]
+    assert 0.935 < np.mean([each.low <= truth <= each.high for each in intervals]) < 0.99
+
+
+def test_ties_count_half() -> None:
+    interval = improvement_interval(np.array([1.0, 0.0, 0.0, -1.0]), 0.95)
+    assert interval.mean == 0.5
+    assert interval.low + interval.high == pytest.approx(1)
+    wilson = stats.binomtest(7, 9).proportion_ci(0.95, "wilson")
+    ours = improvement_interval(np.array([1.0] * 7 + [-1.0] * 2), 0.95)
+    assert (ours.low, ours.high) == pytest.approx((wilson.low, wilson.high))
+    assert improvement_interval(np.empty(0), 0.95).n == 0
+
+
+@pytest.mark.parametrize(("n", "skewed"), [(5, 0.8), (10, 1.0), (20, 0.7), (20, 1.3), (30, 1.5), (50, 2.0)])
+def test_the_coverage_that_skewness_costs_is_that_of_simulations(n: int, skewed: float) -> None:
+    rng, shape = np.random.default_rng(5), 4 / skewed**2
+    values = rng.gamma(shape, size=(40000, n)) - shape
+    t = values.mean(1) / values.std(1, ddof=1) * np.sqrt(n)
+    lost = 0.95 - np.mean(np.abs(t) < stats.t.ppf(0.975, n - 1))
+    assert coverage_lost(skewed, n, 0.95) == pytest.approx(lost, abs=0.005)
+
+
+def test_skewed_values_are_marked() -> None:
+    rng = np.random.default_rng(6)
+    values = rng.gamma(2.0, size=15)
+    assert skewness(values) == pytest.approx(stats.skew(values, bias=False))
+    assert skewness(-values) == pytest.approx(-skewness(values))
+    assert too_skewed(np.array([0.0] * 19 + [1.0]), 0.95)
+    assert not too_skewed(np.linspace(0, 1, 20), 0.95)
+    assert not too_skewed(np.full(20, 0.1), 0.95)  # no spread, and nothing to warn of but that
+    assert not too_skewed(np.array([0.0, 1.0]), 0.95)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.floats(-1, 1)), min_size=1, max_size=8))
+def test_the_expected_score_of_the_best_trial_is_that_over_all_subsets(trials: list[tuple[int, float]]) -> None:
+    """By brute force, where trials that tie in validation share their mean score."""
+    validation, scores = np.array([v for v, _ in trials], dtype=float), np.array([s for _, s in trials])
+    tied = np.array([scores[validation == v].mean() for v in validation])
+    found = expected_of_best(validation, scores)
+    for n in range(1, len(trials) + 1):
+        subsets = combinations(range(len(trials)), n)
+        assert found[n - 1] == pytest.approx(np.mean([tied[max(s, key=lambda i: validation[i])] for s in subsets]))
+    best = expected_of_best(validation, validation)
+    assert best[0] == pytest.approx(validation.mean())
+    assert best[-1] == validation.max()
+    assert (np.diff(best) >= -1e-12).all()
+
+
+def test_what_was_chosen_for_its_validation_score_disappoints() -> None:
+    """The winner's curse: with scores of pure noise the best validation score rises, and what it is worth does not."""
+    rng = np.random.default_rng(7)
+    draws = [rng.normal(size=(2, 16)) for _ in range(2000)]
+    best = np.mean([expected_of_best(v, v) for v, _ in draws], axis=0)
+    worth = np.mean([expected_of_best(v, s) for v, s in draws], axis=0)
+    normal_maximum = 1.1629  # of five standard normal values
+    assert best[4] == pytest.approx(normal_maximum, abs=0.03)
+    assert np.abs(worth).max() < 0.06
+
+
+def test_each_trial_needs_both_scores() -> None:
+    with pytest.raises(ValueError, match="both"):
+        expected_of_best(np.zeros(3), np.zeros(2))
+
+
+@pytest.mark.parametrize("seeds", [20, 30])
+def test_components_of_variance_are_recovered(seeds: int) -> None:
+    """On average, where hardly any is cut off at 0; 30 seeds are not a multiple of the 4 searches."""
+    rng, repeats, truth = np.random.default_rng(8), 3, (4.0, 2.0, 1.0)
+    searches = np.arange(seeds) % 4
+    found = []
+    for _ in range(1500):
+        search, split = rng.normal(scale=2, size=4)[searches], rng.normal(scale=np.sqrt(2), size=seeds)
+        parts = variance_components((search + split)[:, None] + rng.normal(size=(seeds, repeats)), searches)
+        found.append((parts.search, parts.split, parts.weights))
+    assert np.mean(found, axis=0) == pytest.approx(truth, rel=0.08)
+
+
+def test_components_that_a_design_cannot_tell_are_not_defined() -> None:
+    values, searches = np.random.default_rng(9).normal(size=(8, 1)), np.arange(8) % 2
+    single = variance_components(values, searches)
+    assert np.isnan(single.weights)
+    assert single.split == pytest.approx(np.mean([values[searches == g].var(ddof=1) for g in (0, 1)]))
+    assert np.isnan(variance_components(values, np.zeros(8)).search)
+    assert np.isnan(variance_components(values, np.arange(8)).search)
+    same = variance_components(np.ones((8, 2)), searches)
+    assert (same.search, same.split, same.weights) == (0, 0, 0)
+
+
+def test_the_variance_of_the_draw_of_test_images_is_that_over_draws() -> None:
+    rng = np.random.default_rng(10)
+    first, second = rng.random((2, 3000, 200)) < np.array([0.8, 0.7])[:, None, None]
+    differences = first.astype(float) - second
+    assert image_variance(differences) == pytest.approx(differences.mean(1).var(), rel=0.08)
+    assert image_variance(differences) == pytest.approx((0.8 * 0.2 + 0.7 * 0.3) / 200, rel=0.02)

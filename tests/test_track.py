@@ -25,16 +25,23 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.numpy import load_file, save_file
 
-from stages import compare, config, files, track, tracking
+from stages import config, files, track, tracking
 from stages.errors import UserError
-from stages.metrics import METRICS, VERDICTS
+from stages.history import METRICS as HISTORY
+from stages.metrics import METRICS
 from tests import small
 
 PROJECT = Path(__file__).parents[1]
 SEEDS, EPOCHS = 2, 12
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 TASKS = ("clean", "partly_random", "random")
-RUNS_OF_A_VARIANT = len(TASKS) * (1 + SEEDS)
+TRACKS = {"clean": ("default", "tuned"), "partly_random": ("tuned_clean",), "random": ("default", "tuned")}
+"""A few of those that there are: every run takes its time."""
+GROUPS = [(task, track) for task in TASKS for track in TRACKS[task]]
+REPEATS = {"none": 2}
+"""How many networks there are for each split, if there are several."""
+CHOSEN = [{"training.lr": 0.1, "l1.strength": 0.02}, {"training.lr": 0.2, "l1.strength": 0.003}]
+"""What each of two searches chose for l1."""
 SOURCES = itertools.count()
 """Every test has an experiment of its own: experiments are named after the source of the data."""
 
@@ -43,6 +50,7 @@ def write_params(root: Path, variants: list[str]) -> None:
     params = loads_yaml((PROJECT / "params.yaml").read_text())
     params["mlflow"] = {"replicas": True}
     params["variants"] = {name: params["variants"][name] for name in variants}
+    params["grid"]["variants"] = "all"
     (root / "params.yaml").write_text(dumps_yaml(params))
 
 
@@ -67,34 +75,65 @@ def write_results(
 
 
 def write_evaluation(table: pd.DataFrame, root: Path) -> None:
-    """The rows of the evaluation, and what is made of them."""
-    params = config.load(root / "params.yaml")
+    """The rows of the evaluation and made-up comparisons, whose intervals are no more symmetric than they need be.
+
+    A task of the grid is among them, which MLflow does not get.
+    """
     files.write_parquet(root / track.EVALUATION, table)
-    compared = compare.compare(table, params.claims, params.evaluation.confidence)
-    files.write_parquet(root / track.COMPARISONS, compared)
+    compared = []
+    for (variant, task, name), own in table.groupby(["variant", "task", "track"]):
+        for metric in METRICS:
+            values = own[metric].astype(float)
+            mean, judged = values.mean(), (variant, name) != ("none", "tuned") and metric == "test_accuracy"
+            row = {"variant": variant, "track": name, "task": task, "metric": metric, "n": values.count()}
+            row |= {"mean": mean, "low": mean - 0.01, "high": mean + 0.03, "replicas": len(own)}
+            row |= {f"{kind}": own[kind].sum() for kind in ("diverged", "unfinished")}
+            if judged:
+                row |= {"difference": mean - 0.5, "difference_low": mean - 0.6, "difference_high": mean - 0.3}
+                row |= {"simultaneous_low": mean - 0.7, "simultaneous_high": mean - 0.3, "verdict": "undecided"}
+                row |= {"improvement": 0.75, "improvement_low": 0.5, "improvement_high": 1.0}
+                row |= {"rank": 2, "rank_low": 1, "rank_high": 3}
+            compared.append(row)
+    compared.append({**compared[0], "task": "grid-30", "mean": -1.0})
+    files.write_parquet(root / track.COMPARISONS, pd.DataFrame(compared))
 
 
 def write_variant(root: Path, variant: str, seeds: int, epochs: int) -> pd.DataFrame:
     """The files of one trained variant; returns its rows of the evaluation."""
     rng = np.random.default_rng(list(variant.encode()))
-    replicas = pd.MultiIndex.from_product([TASKS, range(seeds)], names=["task", "seed"]).to_frame(index=False)
+    keys = [
+        (task, name, seed, repeat)
+        for task, name in GROUPS
+        for seed, repeat in itertools.product(range(seeds), range(REPEATS.get(variant, 1)))
+    ]
+    replicas = pd.DataFrame(keys, columns=["task", "track", "seed", "repeat"])
     history = replicas.merge(pd.DataFrame({"epoch": range(epochs + 1)}), how="cross")
     progress = 1 - np.exp(-history["epoch"] / 15)
-    for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "param_norm"):
+    for metric in HISTORY:
         noise = rng.normal(0, 0.02, len(history)) + rng.normal(0, 0.05)
         history[metric] = 1 - progress + noise if "loss" in metric else 0.1 + 0.7 * progress + noise
+    history.loc[history["task"] == "clean", ["wrong_given", "wrong_true"]] = np.nan
     folder = root / "data" / "runs" / variant
     files.write_parquet(folder / "history.parquet", history)
     weights = {
-        f"{task}/{seed}/fc1.weight": rng.normal(size=(4, 3)).astype(np.float32)
-        for task, seed in replicas.itertuples(index=False)
+        f"{task}/{name}/{seed}/{repeat}/fc1.weight": rng.normal(size=(4, 3)).astype(np.float32)
+        for task, name, seed, repeat in keys
     }
     save_file(weights, folder / "weights.safetensors")
+    records = []
+    for task, name, seed, repeat in keys:
+        tuned = name != "default"
+        own = {
+            "search": seed % 2 if tuned else None,
+            "parameters": CHOSEN[seed % 2] if tuned and variant == "l1" else {},
+        }
+        records.append({"task": task, "track": name, "seed": seed, "repeat": repeat, **own})
     run = {
         "variant": variant,
         "parameters": config.load(root / "params.yaml").variants[variant].parameters(),
         "device": "cpu",
         "versions": {"python": "3.11.7", "torch": "2.14.1"},
+        "replicas": records,
     }
     files.write_json(folder / "run.json", run)
     rows = replicas.assign(variant=variant, **{metric: rng.uniform(0.5, 0.9, len(replicas)) for metric in METRICS})
@@ -201,91 +240,165 @@ def clean(folder: Path) -> str:
     return small.run(folder, "sh", "-c", command[1]).stdout
 
 
-def change(metric: str, value: float, variant: str, task: str, seed: int) -> None:
+def change(
+    metric: str, value: float, variant: str, task: str, seed: int, name: str = "default", repeat: int = 0
+) -> None:
     table = pd.read_parquet(track.EVALUATION)
-    row = (table["variant"] == variant) & (table["task"] == task) & (table["seed"] == seed)
-    table.loc[row, metric] = value
+    key = {"variant": variant, "task": task, "track": name, "seed": seed, "repeat": repeat}
+    table.loc[track.of(table, **key).index, metric] = value
     write_evaluation(table, Path())
+
+
+def replicas(variants: Sequence[str], tasks: Sequence[str] = TASKS, tracks: Sequence[str] = config.TRACKS) -> set[str]:
+    return {
+        f"{summary} · seed {seed}" + (f" · repeat {repeat}" if repeat else "")
+        for variant in variants
+        for summary in summaries([variant], tasks, tracks)
+        for seed in range(SEEDS)
+        for repeat in range(REPEATS.get(variant, 1))
+    }
+
+
+def summaries(variants: Sequence[str], tasks: Sequence[str] = TASKS, tracks: Sequence[str] = config.TRACKS) -> set[str]:
+    return {
+        f"{variant} · {task} · {name}"
+        for variant in variants
+        for task, name in GROUPS
+        if task in tasks and name in tracks
+    }
+
+
+BOTH = summaries(["none", "l1"]) | replicas(["none", "l1"]) | {"report"}
+"""The runs of the two variants that most tests have."""
 
 
 def test_every_result_becomes_a_run(anywhere: str) -> None:
     track.main()
     found = runs(anywhere)
-    summaries = {f"{variant} · {task}" for variant in ("none", "l1") for task in TASKS}
-    replicas = {f"{summary} · seed {seed}" for summary in summaries for seed in range(SEEDS)}
-    assert set(found) == summaries | replicas | {"report"}
+    assert set(found) == BOTH
     assert tracked() == {name: found[name].data.tags["content_hash"] for name in sorted(found)}
     assert {run.info.status for run in found.values()} == {"FINISHED"}
+    for name, run in found.items():
+        if name != "report":
+            groups = dict(zip(("variant", "task", "track"), name.split(" · "), strict=False))
+            assert groups.items() <= run.data.tags.items()
+            assert groups.items() <= run.data.params.items()
 
-    replica = found["l1 · random · seed 1"]
-    tags = {"kind": "replica", "variant": "l1", "task": "random", "seed": "1", "device": "cpu", "torch": "2.14.1"}
+    replica = found["l1 · random · default · seed 1"]
+    tags = {"kind": "replica", "seed": "1", "repeat": "0", "device": "cpu", "torch": "2.14.1"}
     assert tags.items() <= replica.data.tags.items()
-    assert replica.data.tags["mlflow.parentRunId"] == found["l1 · random"].info.run_id
+    assert {"seed": "1", "repeat": "0"}.items() <= replica.data.params.items()
+    assert replica.data.tags["mlflow.parentRunId"] == found["l1 · random · default"].info.run_id
     assert replica.data.params["l1.strength"] == "0.001"
     assert replica.data.params["training.epochs"] == str(config.load().training.epochs)
-    table = pd.read_parquet(track.EVALUATION).set_index(["variant", "task", "seed"])
-    row = table.loc[("l1", "random", 1)]
+    table = pd.read_parquet(track.EVALUATION).set_index(track.KEY)
+    row = table.loc[("l1", "random", "default", 1, 0)]
     for metric in ("test_accuracy", "train_accuracy", "accuracy_on_wrong_given", "diverged"):
         assert replica.data.metrics[metric] == pytest.approx(float(row[metric]))
-    assert "accuracy_on_wrong_given" not in found["l1 · clean · seed 1"].data.metrics
+    assert "accuracy_on_wrong_given" not in found["l1 · clean · default · seed 1"].data.metrics
     (data,) = replica.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == (
         f"{anywhere}-random",
         files.sha256(track.POOL, track.SPLITS)[:8],
     )
 
-    history = pd.read_parquet("data/runs/l1/history.parquet").query("task == 'random'")
+    history = pd.read_parquet("data/runs/l1/history.parquet").query("task == 'random' and track == 'default'")
     curve = history.query("seed == 1").set_index("epoch")
     client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
     points = {point.step: point.value for point in client.get_metric_history(replica.info.run_id, "curve/val_loss")}
-    assert set(points) == {0, 1, 2, 5, 10, EPOCHS}
+    assert set(points) == {0, 1, 2, 3, 5, 7, 10, EPOCHS}
     assert points == pytest.approx(curve["val_loss"][list(points)].to_dict())
     assert replica.data.metrics["best_val_accuracy"] == pytest.approx(curve["val_accuracy"].max())
     assert replica.data.metrics["best_epoch"] == curve["val_accuracy"].idxmax()
 
-    summary = found["l1 · random"]
-    values = table.xs(("l1", "random"), level=("variant", "task"))["test_accuracy"]
-    assert summary.data.metrics["mean/test_accuracy"] == pytest.approx(values.mean())
-    # For two values the half width of a Student-t interval is half their distance times its quantile, 12.706 for 95 %.
-    distance = abs(values.iloc[0] - values.iloc[1])
-    assert summary.data.metrics["mean_half_width/test_accuracy"] == pytest.approx(12.7062 * distance / 2, rel=1e-4)
-    others = table.xs(("none", "random"), level=("variant", "task"))["test_accuracy"]
-    difference = (values - others).to_numpy()
-    assert summary.data.metrics["difference/test_accuracy"] == pytest.approx(difference.mean())
-    half = 12.7062 * abs(difference[0] - difference[1]) / 2
-    assert summary.data.metrics["difference_half_width/test_accuracy"] == pytest.approx(half, rel=1e-4)
-    assert summary.data.tags["verdict"] in VERDICTS
-    reference = found["none · random"].data
-    assert "verdict" not in reference.tags
-    assert not [name for name in reference.metrics if name.startswith("difference")]
+    summary = found["l1 · random · default"]
     assert not set(summary.data.metrics) & set(replica.data.metrics)
-    attached = pd.read_csv(artifact(summary, "history.csv"), float_precision="round_trip")
-    pd.testing.assert_frame_equal(attached, history.reset_index(drop=True), check_dtype=False)
+    attached = pd.read_csv(artifact(summary, "history.csv"), float_precision="round_trip").set_index("epoch")
+    by_epoch = history.groupby("epoch")["val_loss"]
+    assert attached["val_loss"].to_dict() == pytest.approx(by_epoch.mean().to_dict())
+    assert attached["val_loss_std"].to_dict() == pytest.approx(by_epoch.std().to_dict())
+    seeds = pd.read_csv(artifact(summary, "seeds.csv"), float_precision="round_trip")
+    own = track.of(table.reset_index(), variant="l1", task="random", track="default")
+    assert seeds["test_accuracy"].to_list() == own["test_accuracy"].to_list()
     pages = artifact(found["report"], "")
     assert (pages / "index.html").read_text() == "<h1>Report</h1>"
     assert not (pages / "timing").exists()
 
 
-def replicas(variants: Sequence[str], tasks: Sequence[str] = TASKS, seeds: Sequence[int] = range(SEEDS)) -> set[str]:
-    return {f"{variant} · {task} · seed {seed}" for variant in variants for task in tasks for seed in seeds}
+def test_a_summary_has_the_comparisons_of_its_track(local: str) -> None:
+    track.main()
+    found = runs(local)
+    table = pd.read_parquet(track.EVALUATION)
+    for task, name in [("clean", "default"), ("clean", "tuned"), ("partly_random", "tuned_clean")]:
+        summary = found[f"l1 · {task} · {name}"].data
+        mean = track.of(table, variant="l1", task=task, track=name)["test_accuracy"].mean()
+        expected = {
+            "n": SEEDS,
+            "mean": mean,
+            "mean_half_width": 0.02,
+            "difference": mean - 0.5,
+            "difference_half_width": 0.15,
+            "simultaneous_half_width": 0.2,
+            "improvement": 0.75,
+            "improvement_low": 0.5,
+            "improvement_high": 1.0,
+            "rank": 2,
+            "rank_low": 1,
+            "rank_high": 3,
+        }
+        suffix = "/test_accuracy"
+        logged = {key.removesuffix(suffix): value for key, value in summary.metrics.items() if key.endswith(suffix)}
+        assert logged == pytest.approx(expected)
+        assert summary.tags["verdict"] == "undecided"
+    reference = found["none · clean · tuned"].data
+    assert "verdict" not in reference.tags
+    assert not [
+        key for key in reference.metrics if key.startswith(("difference", "simultaneous", "improvement", "rank"))
+    ]
+    assert reference.metrics["replicas"] == SEEDS * REPEATS["none"]
 
 
-def summaries(variants: Sequence[str], tasks: Sequence[str] = TASKS) -> set[str]:
-    return {f"{variant} · {task}" for variant in variants for task in tasks}
+def test_what_the_searches_chose_is_in_tags_and_in_place_of_what_is_written(local: str) -> None:
+    track.main()
+    found = runs(local)
+    default, tuned = (found[f"l1 · clean · {name}"].data for name in ("default", "tuned"))
+    chosen = {key: json.loads(value) for key, value in tuned.tags.items() if key.startswith("chosen.")}
+    assert chosen == {"chosen.search0": CHOSEN[0], "chosen.search1": CHOSEN[1]}
+    assert (tuned.params["training.lr"], tuned.params["l1.strength"]) == ("0.1", "0.003")
+    assert not [key for key in default.tags if key.startswith("chosen.")]
+    written = config.load().variants["l1"].parameters()
+    assert default.params["training.lr"] == str(written["training"]["lr"])
+    assert default.params["l1.strength"] == str(written["l1"]["strength"])
+    assert set(default.params) == set(tuned.params)
+    for seed in range(SEEDS):
+        params = found[f"l1 · clean · tuned · seed {seed}"].data.params
+        assert {key: float(params[key]) for key in CHOSEN[seed]} == CHOSEN[seed]
+
+
+def test_a_search_that_chose_the_variant_as_written_says_so() -> None:
+    written = {"training.lr": 0.05, "dropout.p": 0.5, "training.network": "AnimalNet"}
+    chosen = {0: {}, 3: {"training.lr": 0.2}, 1: {"training.lr": 0.01}}
+    tags = {key: json.loads(value) for key, value in track.choices(written, chosen).items()}
+    assert tags == {
+        "chosen.search0": {"training.lr": 0.05},
+        "chosen.search1": {"training.lr": 0.01},
+        "chosen.search3": {"training.lr": 0.2},
+    }
+    assert track.typical(written, list(chosen.values())) == {key: str(value) for key, value in written.items()}
 
 
 ALL = ["none", "l1", "dropout", "wide_dropout"]
 FOUND_BY = {
     "tags.kind = 'summary'": summaries(ALL),
-    "tags.kind = 'summary' and tags.task = 'random'": summaries(ALL, ["random"]),
-    "tags.kind = 'summary' and tags.task = 'clean'": summaries(ALL, ["clean"]),
+    "tags.kind = 'summary' and tags.task = 'random' and tags.track = 'tuned'": summaries(ALL, ["random"], ["tuned"]),
+    "tags.kind = 'summary' and tags.task = 'clean' and tags.track = 'tuned'": summaries(ALL, ["clean"], ["tuned"]),
     "tags.kind = 'replica' and tags.task = 'random'": replicas(ALL, ["random"]),
     "tags.kind = 'replica' and tags.task = 'clean'": replicas(ALL, ["clean"]),
     "tags.variant = 'l1'": summaries(["l1"]) | replicas(["l1"]),
     "tags.variant LIKE '%dropout%'": summaries(ALL[2:]) | replicas(ALL[2:]),
-    "metrics.diverged = 1": {"l1 · clean · seed 0"},
-    "metrics.test_accuracy > 0.9": {"none · random · seed 1"},
-    "params.l1.strength = '0.001'": summaries(["l1"]) | replicas(["l1"]),
+    "metrics.diverged = 1": {"l1 · clean · default · seed 0"},
+    "metrics.test_accuracy > 0.9": {"none · random · tuned · seed 1 · repeat 1"},
+    "params.l1.strength = '0.001'": {name for name in summaries(["l1"]) | replicas(["l1"]) if " · default" in name},
 }
 """The runs that each filter of README and of the experiment's description should find."""
 
@@ -300,7 +413,7 @@ def test_every_filter_that_is_recommended_finds_its_runs(
     address = request.getfixturevalue(store)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     change("diverged", True, "l1", "clean", 0)
-    change("test_accuracy", 0.95, "none", "random", 1)
+    change("test_accuracy", 0.95, "none", "random", 1, "tuned", 1)
     track.main()
     client = MlflowClient(address)
     experiment = client.get_experiment_by_name(f"regularization-{source}")
@@ -317,7 +430,7 @@ def test_the_command_for_deleted_runs_deletes_them(source: str, tmp_path: Path) 
     change("test_accuracy", 0.25, "l1", "clean", 0)
     assert start(tmp_path).wait() == 0
     assert clean(tmp_path).count("has been permanently deleted") == 2
-    assert len(runs(source, f"sqlite:///{tmp_path}/mlflow.db")) == 2 * RUNS_OF_A_VARIANT + 1
+    assert len(runs(source, f"sqlite:///{tmp_path}/mlflow.db")) == len(BOTH)
 
 
 def test_a_second_run_changes_nothing(anywhere: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -336,11 +449,11 @@ def test_a_changed_result_replaces_its_run_and_the_summary(local: str) -> None:
     change("test_accuracy", 0.25, "l1", "clean", 0)
     track.main()
     found = runs(local)
-    changed = {"l1 · clean", "l1 · clean · seed 0"}
+    changed = {"l1 · clean · default", "l1 · clean · default · seed 0"}
     assert {name for name, run in found.items() if run.info.run_id != before[name]} == changed
-    assert found["l1 · clean · seed 0"].data.metrics["test_accuracy"] == 0.25
-    parents = {found[f"l1 · clean · seed {seed}"].data.tags["mlflow.parentRunId"] for seed in range(SEEDS)}
-    assert parents == {found["l1 · clean"].info.run_id}
+    assert found["l1 · clean · default · seed 0"].data.metrics["test_accuracy"] == 0.25
+    parents = {found[f"l1 · clean · default · seed {seed}"].data.tags["mlflow.parentRunId"] for seed in range(SEEDS)}
+    assert parents == {found["l1 · clean · default"].info.run_id}
 
 
 def test_changed_weights_and_history_count_as_changed_results(local: str) -> None:
@@ -348,22 +461,22 @@ def test_changed_weights_and_history_count_as_changed_results(local: str) -> Non
     before = tracked()
     folder = track.RUNS / "l1"
     weights = load_file(folder / "weights.safetensors")
-    weights["random/1/fc1.weight"][0, 0] += 1
+    weights["random/default/1/0/fc1.weight"][0, 0] += 1
     save_file(weights, folder / "weights.safetensors")
     history = pd.read_parquet(folder / "history.parquet")
-    unseen = (history["task"] == "clean") & (history["seed"] == 0) & (history["epoch"] == 11)
+    unseen = track.of(history, task="clean", track="default", seed=0, epoch=11).index
     history.loc[unseen, "val_loss"] += 1e-9
     files.write_parquet(folder / "history.parquet", history)
     track.main()
     changed = {name for name, content in tracked().items() if content != before[name]}
-    assert changed == {"l1 · random · seed 1", "l1 · clean", "l1 · clean · seed 0"}
+    assert changed == {"l1 · random · default · seed 1", "l1 · clean · default", "l1 · clean · default · seed 0"}
 
 
 def test_runs_of_a_removed_variant_go(local: str, tmp_path: Path) -> None:
     track.main()
     write_params(tmp_path, ["none"])
     track.main()
-    assert len(runs(local)) == RUNS_OF_A_VARIANT + 1
+    assert set(runs(local)) == summaries(["none"]) | replicas(["none"]) | {"report"}
     assert set(tracked()) == set(runs(local))
 
 
@@ -371,14 +484,15 @@ def test_without_replicas_there_are_summaries_with_mean_curves(local: str) -> No
     path = Path("params.yaml")
     path.write_text(dumps_yaml(loads_yaml(path.read_text()) | {"mlflow": {"replicas": False}}))
     history = pd.read_parquet("data/runs/l1/history.parquet")
-    stopped = (history["task"] == "random") & (history["seed"] == 1) & (history["epoch"] > 5)
-    files.write_parquet(Path("data/runs/l1/history.parquet"), history[~stopped])
+    one = track.of(history, task="random", track="default")
+    stopped = one[(one["seed"] == 1) & (one["epoch"] > 5)].index
+    files.write_parquet(Path("data/runs/l1/history.parquet"), history.drop(stopped))
     track.main()
     found = runs(local)
     assert set(found) == summaries(["none", "l1"]) | {"report"}
-    last = history[(history["task"] == "random") & (history["epoch"] == np.where(history["seed"] == 1, 5, EPOCHS))]
+    last = one[one["epoch"] == np.where(one["seed"] == 1, 5, EPOCHS)]
     assert len(last) == SEEDS
-    assert found["l1 · random"].data.metrics["mean_curve/val_loss"] == pytest.approx(last["val_loss"].mean())
+    assert found["l1 · random · default"].data.metrics["mean_curve/val_loss"] == pytest.approx(last["val_loss"].mean())
 
 
 def test_a_diverged_run_is_recorded_without_its_infinities(local: str) -> None:
@@ -386,21 +500,19 @@ def test_a_diverged_run_is_recorded_without_its_infinities(local: str) -> None:
     change("diverged", True, "l1", "clean", 0)
     change("unfinished", True, "l1", "clean", 1)
     history = pd.read_parquet("data/runs/l1/history.parquet")
-    late = (history["task"] == "clean") & (history["seed"] == 0) & (history["epoch"] >= 6)
-    history.loc[late, ["train_loss", "val_loss"]] = [np.nan, np.inf]
+    one = track.of(history, task="clean", track="default", seed=0)
+    history.loc[one[one["epoch"] >= 6].index, ["train_loss", "val_loss"]] = [np.nan, np.inf]
     files.write_parquet(Path("data/runs/l1/history.parquet"), history)
     track.main()
     found = runs(local)
-    metrics = found["l1 · clean · seed 0"].data.metrics
+    metrics = found["l1 · clean · default · seed 0"].data.metrics
     assert metrics["diverged"] == 1
     assert "test_loss" not in metrics
-    assert metrics["curve/val_loss"] == pytest.approx(
-        history.query("task == 'clean' and seed == 0")["val_loss"].iloc[5]
-    )
-    assert found["l1 · clean"].data.metrics["replicas_diverged"] == 1
-    assert found["l1 · clean"].data.metrics["replicas_unfinished"] == 1
-    assert found["l1 · clean · seed 1"].data.metrics["unfinished"] == 1
-    assert found["l1 · clean"].data.metrics["n/test_loss"] == SEEDS - 1
+    assert metrics["curve/val_loss"] == pytest.approx(one["val_loss"].iloc[5])
+    assert found["l1 · clean · default"].data.metrics["replicas_diverged"] == 1
+    assert found["l1 · clean · default"].data.metrics["replicas_unfinished"] == 1
+    assert found["l1 · clean · default · seed 1"].data.metrics["unfinished"] == 1
+    assert found["l1 · clean · default"].data.metrics["n/test_loss"] == SEEDS - 1
 
 
 def test_an_interrupted_run_is_written_anew(local: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,7 +533,7 @@ def test_an_interrupted_run_is_written_anew(local: str, monkeypatch: pytest.Monk
     assert not track.TRACKED.exists()
     track.main()
     found = runs(local)
-    assert len(found) == 2 * RUNS_OF_A_VARIANT + 1
+    assert len(found) == len(BOTH)
     assert {run.info.status for run in found.values()} == {"FINISHED"}
     kept = {name for name, run in halfway.items() if found[name].info.run_id == run.info.run_id}
     assert len(kept) == 5
@@ -493,7 +605,7 @@ def test_a_copy_of_the_project_leaves_the_files_of_the_original_alone(source: st
     clean(copy)
     assert small.contents(original) == before
     found = runs(source, f"sqlite:///{copy}/mlflow.db")
-    assert len(found) == 2 * RUNS_OF_A_VARIANT + 1
+    assert len(found) == len(BOTH)
     for run in found.values():
         assert Path(run.info.artifact_uri).is_relative_to(copy / "mlruns")
     assert Path(found["report"].info.artifact_uri, "index.html").read_text() == "<h1>Copy</h1>"
@@ -519,7 +631,7 @@ def test_hashes_are_the_same_in_every_store_and_commit(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", sqlite)
     track.main()
     content = track.TRACKED.read_bytes()
-    assert "git_commit" not in runs(source)["l1 · clean"].data.tags
+    assert "git_commit" not in runs(source)["l1 · clean · default"].data.tags
     git = ["git", "-c", "user.name=A", "-c", "user.email=a@b.c"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)

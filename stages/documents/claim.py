@@ -9,8 +9,21 @@ from typing import Any, Literal
 import numpy as np
 
 from stages.config import Params
+from stages.documents import rules
 from stages.documents.evidence import Evidence, Measure, NotTestedError
-from stages.statistics import Side, Verdict, mean_interval, ratio_interval, verdict, verdict_of
+from stages.statistics import (
+    Interval,
+    Side,
+    Verdict,
+    mean_interval,
+    ratio_interval,
+    share_interval,
+    verdict,
+    verdict_of,
+)
+
+ROUNDING = 1e-9
+"""A share below is none."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,17 @@ class Percent:
 
 
 @dataclass(frozen=True)
+class EveryRun:
+    """A share that is said to be zero in every run; the runs in which it is are counted."""
+
+    case: str
+    text: str
+    """What the runs that count do, in a few words."""
+    share: Measure
+    figure: str
+
+
+@dataclass(frozen=True)
 class Same:
     """Two computations that an experiment compares, and whether they are said to be the same."""
 
@@ -51,7 +75,7 @@ class Same:
     expected: Literal["same", "differs"] = "same"
 
 
-Part = Points | Percent | Same
+Part = Points | Percent | EveryRun | Same
 Judged = Verdict | Literal["not tested"]
 
 
@@ -80,7 +104,7 @@ def judge(claim: Claim, evidence: Evidence, params: Params) -> dict[str, Any]:
     for part in claim.parts:
         shared = {"case": part.case, "text": part.text, "figure": part.figure}
         try:
-            measured = same(part, evidence, params) if isinstance(part, Same) else effect(part, evidence, params)
+            measured = measure(part, evidence, params)
         except NotTestedError as reason:
             measured = {"verdict": "not tested", "run": str(reason)}
         parts.append(shared | measured)
@@ -107,31 +131,75 @@ def judge(claim: Claim, evidence: Evidence, params: Params) -> dict[str, Any]:
     }
 
 
+def measure(part: Part, evidence: Evidence, params: Params) -> dict[str, Any]:
+    """What was found of a part, and its verdict. Raises `NotTestedError`."""
+    if isinstance(part, Same):
+        return same(part, evidence, params)
+    return counted(part, evidence, params) if isinstance(part, EveryRun) else effect(part, evidence, params)
+
+
 def effect(part: Points | Percent, evidence: Evidence, params: Params) -> dict[str, Any]:
     """An effect with its interval, its verdict and its value in each seed.
 
-    What rests on networks that had not finished learning is undecided, whatever the interval.
+    What rests on networks that had not finished learning is undecided, whatever the interval. An effect that is the
+    same in every seed has no interval, and is judged by the number of seeds.
     """
     confidence = params.evaluation.confidence
-    measures = [part.difference] if isinstance(part, Points) else [part.value, part.reference]
-    unfinished = evidence.unfinished(*measures)
+    unfinished = evidence.unfinished(*measures(part))
     if isinstance(part, Points):
         values, smallest = evidence.values(part.difference).iloc[:, 0], params.claims.points
-        interval = mean_interval(values.to_numpy(), confidence)
+        interval = mean_interval(evidence.independent(part.difference, values), confidence)
     else:
         table, smallest = evidence.values(part.value, part.reference), params.claims.percent
         own, reference = table.iloc[:, 0], table.iloc[:, 1]
         values = own / reference - 1
         interval = ratio_interval(own.to_numpy(), reference.to_numpy(), confidence)
+    constant = interval.n > 1 and np.isfinite(interval.mean) and not interval.has_width
+    rule = by_count if constant else verdict
     return {
         "side": part.side,
         "unit": "points" if isinstance(part, Points) else "percent",
         "effect": rounded(100 * interval.mean),
-        "low": rounded(100 * interval.low),
-        "high": rounded(100 * interval.high),
+        "low": None if constant else rounded(100 * interval.low),
+        "high": None if constant else rounded(100 * interval.high),
         "n": interval.n,
         "smallest": smallest,
-        "verdict": "undecided" if unfinished else verdict(interval, part.side, smallest / 100),
+        "verdict": "undecided" if unfinished else rule(interval, part.side, smallest / 100),
+        "unfinished": unfinished,
+        "values": {str(seed): rounded(100 * value) for seed, value in values.items()},
+    }
+
+
+def by_count(effect: Interval, side: Side, smallest: float) -> Verdict:
+    """The verdict on an effect that is the same in every seed: that of its value, if enough seeds agree."""
+    if effect.n < rules.RUNS:
+        return "undecided"
+    value = -effect.mean if side == "less" else effect.mean
+    holds = {
+        "greater": value >= smallest,
+        "less": value >= smallest,
+        "negligible": abs(value) < smallest,
+        "not less": value > -smallest,
+    }
+    return "holds" if holds[side] else "fails"
+
+
+def counted(part: EveryRun, evidence: Evidence, params: Params) -> dict[str, Any]:
+    """In how many runs a share is zero, as a share of the runs with Clopper and Pearson's interval, in percent."""
+    values = evidence.values(part.share).iloc[:, 0]
+    unfinished, n = evidence.unfinished(part.share), len(values)
+    count = int((values.abs() < ROUNDING).sum())
+    judged: Verdict = "fails" if count < n else "holds" if n >= rules.RUNS else "undecided"
+    interval = share_interval(count, n, params.evaluation.confidence)
+    return {
+        "side": "every",
+        "unit": "runs",
+        "count": count,
+        "effect": rounded(100 * interval.mean),
+        "low": rounded(100 * interval.low),
+        "high": rounded(100 * interval.high),
+        "n": n,
+        "verdict": "undecided" if unfinished or not np.isfinite(values).all() else judged,
         "unfinished": unfinished,
         "values": {str(seed): rounded(100 * value) for seed, value in values.items()},
     }
@@ -165,12 +233,22 @@ def as_tested(verdicts: Iterable[Judged]) -> list[Verdict]:
     return ["undecided" if verdict == "not tested" else verdict for verdict in verdicts]
 
 
+def measures(part: Points | Percent | EveryRun) -> list[Measure]:
+    """The outcomes that a part reads."""
+    match part:
+        case Points():
+            return [part.difference]
+        case Percent():
+            return [part.value, part.reference]
+        case EveryRun():
+            return [part.share]
+
+
 def names(part: Part) -> list[str]:
     """The experiments that a part reads."""
     if isinstance(part, Same):
         return [part.experiment]
-    measures = [part.difference] if isinstance(part, Points) else [part.value, part.reference]
-    return list(dict.fromkeys(outcome.experiment for measure in measures for _, outcome in measure.terms))
+    return list(dict.fromkeys(outcome.experiment for each in measures(part) for _, outcome in each.terms))
 
 
 def rounded(value: float) -> float | None:

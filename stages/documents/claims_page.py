@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stages.documents import DOCUMENTS
+from stages.documents.rules import RUNS
 from stages.errors import UserError
 from stages.reporting import site
 from stages.reporting.charts import Spec, in_panels, tooltip
@@ -27,6 +28,8 @@ class Ledger(NamedTuple):
     """`reports/claims.json`: the claims in their order, and how the rules came about."""
 
     claims: list[Entry]
+    rules: Mapping[str, Any]
+    """`date` on which they were frozen, the `rules` and the `tracks` that claims are judged on."""
     changes: list[Mapping[str, str]]
 
 
@@ -41,6 +44,7 @@ SIDES = {
     "less": "less",
     "negligible": "no effect that matters",
     "not less": "no loss that matters",
+    "every": "every run",
     "same": "the same",
     "differs": "not the same",
 }
@@ -69,6 +73,12 @@ def cases(entry: Entry) -> dict[str, list[str]]:
     return {name: found for name, found in by_verdict.items() if found and len(entry["cases"]) > 1}
 
 
+def by_track(ledger: Ledger) -> dict[str, list[str]]:
+    """The claims on the benchmark by the track they are judged on."""
+    tracks = ledger.rules["tracks"]
+    return {track: [name for name in tracks if tracks[name] == track] for track in dict.fromkeys(tracks.values())}
+
+
 def by_document(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     """The claims that each document makes, by its number."""
     numbers = [document.number for document in DOCUMENTS.values()]
@@ -92,8 +102,11 @@ def build(ledger: Ledger, drawn: Sequence[Figure], context: Mapping[str, Any]) -
         parts=parts,
         cases={entry["id"]: cases(entry) for entry in entries},
         figures=drawn,
+        rules=ledger.rules,
+        tracks=by_track(ledger),
         changes=ledger.changes,
         MARKS=MARKS,
+        RUNS=RUNS,
     )
     return {"claims.html": html, **{f"tables/{table.name}.csv": table.csv for table in (overview, *parts.values())}}
 
@@ -137,7 +150,7 @@ def parts_table(entry: Entry) -> Table:
     for part in entry["parts"]:
         tested = part["verdict"] != "not tested"
         claimed = part.get("side") or part.get("expected")
-        limit = found_cell(part, "smallest") if "side" in part else found_cell(part, "tolerance")
+        limit = found_cell(part, "smallest" if "side" in part else "tolerance")
         rows.append(
             [
                 Cell(part["case"], link=part["figure"] if tested else ""),
@@ -168,6 +181,9 @@ def found_cell(part: Entry, key: str = "") -> Cell:
         return Cell(scientific(part[key or "deviation"]))
     if "unit" not in part:
         return Cell("–")
+    if part["unit"] == "runs":
+        share = f"{span(part['low'], part['high'], 0)} %"
+        return Cell("–") if key else Cell(f"{part['count']} of {part['n']} runs", share, part["effect"])
     unit, decimals = UNITS[part["unit"]]
     if key:
         return Cell(f"{part[key]:g} {unit.removesuffix('s') if part[key] == 1 else unit}")
@@ -193,11 +209,13 @@ def verdict_cell(verdict: str, reason: str = "") -> Cell:
 
 
 def reason(part: Entry) -> str:
-    """Why a part gets no verdict, if the position of its interval is not the reason."""
+    """What the verdict on a part rests on, if not on the position of its interval."""
     if part.get("unfinished"):
         return f"unfinished: {', '.join(part['unfinished'])}"
     values = list(part.get("values", {}).values())
-    return "every seed the same" if len(values) > 1 and len(set(values)) == 1 else ""
+    if part.get("unit") == "runs" or len(values) < 2 or len(set(values)) > 1:
+        return ""
+    return f"the same in {len(values)} of {len(values)} seeds"
 
 
 def plain(text: str) -> str:

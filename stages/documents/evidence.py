@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages import documents
-from stages.config import Params
+from stages.config import DEFAULT, Params
 from stages.errors import UserError
+from stages.statistics import as_independent, search_correlation
 
 DATA = Path("data")
 EVALUATION = "evaluation"
@@ -43,9 +45,9 @@ class Measure:
         return Measure(self.terms + tuple((-weight, outcome) for weight, outcome in other.terms))
 
 
-def of_benchmark(variant: str, task: str = "clean", metric: str = "test_accuracy") -> Measure:
-    """A metric of a variant of the benchmark."""
-    return Measure(((1.0, OutcomeKey(EVALUATION, f"{variant}/{task}", metric)),))
+def of_benchmark(variant: str, task: str, metric: str, track: str) -> Measure:
+    """A metric of a variant of the benchmark, by how its strengths came about: one of `config.TRACKS`."""
+    return Measure(((1.0, OutcomeKey(EVALUATION, f"{variant}/{task}/{track}", metric)),))
 
 
 def of_document(name: str, case: str, metric: str) -> Measure:
@@ -69,6 +71,10 @@ class ExperimentEvidence:
     """The deviations lie there."""
     unfinished: frozenset[str] = frozenset()
     """Cases in which a network was still learning when its epochs were used up."""
+    searches: pd.Series = field(default_factory=pd.Series)
+    """Which search chose the settings of each seed, on the tracks that are tuned."""
+    against: Mapping[str, str] = field(default_factory=dict)
+    """The reference of each variant that is not its own."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,39 @@ class Evidence:
         outcomes = [outcome for measure in measures for _, outcome in measure.terms]
         return sorted({o.case for o in outcomes if o.case in self._experiment(o.experiment).unfinished})
 
+    def independent(self, measure: Measure, values: pd.Series) -> NDArray[np.float64]:
+        """The values of a measure by seed, as an interval of independent ones may take them.
+
+        Tuned variants share the luck of their search, which is in the spread then. How much of it there is, is
+        estimated as in the comparisons: from all variants of a task, track and metric. Of several, the most counts.
+        """
+        tuned = {
+            (*outcome.case.split("/")[1:], outcome.metric)
+            for _, outcome in measure.terms
+            if outcome.experiment == EVALUATION and not outcome.case.endswith(f"/{DEFAULT}")
+        }
+        own = values.to_numpy(np.float64)
+        if not tuned:
+            return own
+        correlation = max(self._correlation(*family) for family in tuned)
+        return as_independent(own, self._searches(values.index), correlation)
+
+    def _correlation(self, task: str, track: str, metric: str) -> float:
+        """That of seeds of a search, in the differences of all variants from their references."""
+        benchmark = self._experiment(EVALUATION)
+        outcomes = benchmark.outcomes.xs(metric, level="metric").unstack("seed")
+        own, others = (
+            outcomes.reindex([f"{name}/{task}/{track}" for name in names])
+            for names in (benchmark.against, benchmark.against.values())
+        )
+        seeds = own.columns[own.notna().any()]
+        differences = own[seeds].to_numpy() - others[seeds].to_numpy()
+        return search_correlation(differences, self._searches(seeds))
+
+    def _searches(self, seeds: pd.Index) -> NDArray[np.int64]:
+        """Which search chose the settings of each seed."""
+        return self._experiment(EVALUATION).searches.loc[seeds].to_numpy()
+
     def deviation(self, experiment: str, identity: str) -> float:
         return self._experiment(experiment).deviations[identity]
 
@@ -104,7 +143,7 @@ class Evidence:
     def _outcome(self, wanted: OutcomeKey) -> pd.Series:
         outcomes = self._experiment(wanted.experiment).outcomes
         if wanted.experiment == EVALUATION and wanted.case not in outcomes.index.unique("case"):
-            variant, task = wanted.case.split("/")
+            variant, task, _ = wanted.case.split("/")
             keys = f"`{variant}` under `variants` and `{task}` under `tasks`"
             raise NotTestedError(f"name {keys} in params.yaml, then run `dvc repro claims`")
         return outcomes.loc[(wanted.case, wanted.metric)]
@@ -124,18 +163,27 @@ def read(params: Params, names: Iterable[str]) -> Evidence:
 
 
 def _evaluation(params: Params) -> ExperimentEvidence:
-    """The benchmark: cases are named `<variant>/<task>`; `train_error` is added to the metrics."""
+    """The benchmark: cases are named `<variant>/<task>/<track>`; `train_error` is added to the metrics.
+
+    The value of a seed is the mean over its networks, NaN if one of them has none.
+    """
     file = DATA / "evaluation/runs.parquet"
     runs = pd.read_parquet(file)
     if missing := sorted(set(params.variants) - set(runs["variant"])):
         raise UserError(f"{file} has no results for {', '.join(missing)}; run `dvc repro claims`")
     runs = runs[runs["variant"].isin(params.variants)].copy()
     runs["train_error"] = 1 - runs["train_accuracy"]
-    runs["case"] = runs["variant"] + "/" + runs["task"]
+    runs["case"] = runs["variant"] + "/" + runs["task"] + "/" + runs["track"]
     unfinished = frozenset(runs.loc[runs["unfinished"], "case"])
-    tidy = runs.drop(columns=["variant", "task"]).melt(["case", "seed"], var_name="metric")
+    networks = runs.drop(columns=["variant", "task", "track"]).melt(["case", "seed", "repeat"], var_name="metric")
+    networks["value"] = networks["value"].astype("Float64").to_numpy(np.float64, na_value=np.nan)
+    tidy = networks.groupby(["case", "metric", "seed"])["value"].mean(skipna=False).reset_index()
     card = json.loads((DATA / "card.json").read_text(encoding="utf-8"))
-    return ExperimentEvidence(str(file), card["title"], indexed(tidy), {}, unfinished=unfinished)
+    searches = pd.Series({seed: params.search(seed) for seed in runs["seed"].unique().tolist()})
+    against = {name: variant.against for name, variant in params.variants.items() if variant.against != name}
+    return ExperimentEvidence(
+        str(file), card["title"], indexed(tidy), {}, unfinished=unfinished, searches=searches, against=against
+    )
 
 
 def _document(folder: Path) -> ExperimentEvidence:

@@ -15,7 +15,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from stages.config import BASELINE
+from stages.config import BASELINE, DEFAULT, TUNED
 from stages.reporting.colors import BLUE, GREEN, GREY, GRID, INK, MUTED, PAPER, PURPLE, VERMILION
 
 Spec = dict[str, Any]
@@ -71,36 +71,74 @@ DIRECTIONS = {
     "worse": (VERMILION, "triangle-left"),
     "negligible": (GREEN, "square"),
     "undecided": (GREY, "circle"),
-    "unfinished": (PURPLE, "cross"),
 }
 """Color and shape of a difference of test accuracy by its verdict."""
 
 
 @cache
-def differences(variants: tuple[str, ...], panels: tuple[str, ...], smallest: float) -> Spec:
-    """Dots with intervals of the difference from the reference, over the band of negligible differences.
+def differences(
+    variants: tuple[str, ...], panels: tuple[str, ...], smallest: float, domain: tuple[float, float]
+) -> Spec:
+    """Two dots with intervals for each variant, as written and tuned, over the band of negligible differences.
 
-    Data: `panel, variant, difference, low, high, verdict` with a verdict of `DIRECTIONS`.
+    Data: `panel, variant, track, difference, low, high, verdict, unfinished` with a verdict of `DIRECTIONS` and a count
+    of networks.
     """
     verdicts = alt.Scale(domain=list(DIRECTIONS), range=[color for color, _ in DIRECTIONS.values()])
     shapes = alt.Scale(domain=verdicts.domain, range=[shape for _, shape in DIRECTIONS.values()])
+    scale = alt.Scale(domain=list(domain), clamp=True, nice=False)
     band = alt.Chart().mark_rect(color=GRID).encode(x=alt.datum(-smallest), x2=alt.datum(smallest))
-    base = alt.Chart().encode(y=rows_of("variant", variants))
+    base = alt.Chart().encode(
+        y=rows_of("variant", variants),
+        yOffset=alt.YOffset("track:N").scale(domain=[DEFAULT, TUNED], paddingOuter=0.35),
+        color=alt.Color("verdict:N").scale(verdicts),
+    )
     zero = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     intervals = base.mark_rule(strokeWidth=1.5).encode(
-        x=alt.X("low:Q").title(f"Difference from {BASELINE} (points)").axis(tickCount=6),
+        x=alt.X("low:Q").title("Difference from the tuned reference (points)").scale(scale).axis(tickCount=6),
         x2="high:Q",
-        color=alt.Color("verdict:N").scale(verdicts),
     )
-    dots = base.mark_point(filled=True, size=75, opacity=1).encode(
+    dots = base.encode(
         x="difference:Q",
-        color=alt.Color("verdict:N").scale(verdicts),
         shape=alt.Shape("verdict:N").scale(shapes),
         tooltip=tooltip(
-            variant="variant:N", difference="difference:Q", low="low:Q", high="high:Q", verdict="verdict:N"
+            variant="variant:N",
+            track="track:N",
+            difference="difference:Q",
+            low="low:Q",
+            high="high:Q",
+            verdict="verdict:N",
+            unfinished="unfinished:N",
         ),
     )
-    return in_panels(band + zero + intervals + dots, panels, left=126, height=20 * len(variants))
+    full = dots.transform_filter(f"datum.track == '{TUNED}'").mark_point(filled=True, size=70, opacity=1)
+    hollow = dots.transform_filter(f"datum.track == '{DEFAULT}'").mark_point(fill=PAPER, size=45, strokeWidth=1.5)
+    return in_panels(band + zero + intervals + hollow + full, panels, left=126, height=24 * len(variants))
+
+
+@cache
+def scatter(panels: tuple[str, ...], x_title: str, y_title: str) -> Spec:
+    """A dot for each variant, that of the reference with its name.
+
+    Data: `panel, variant, x, y, unfinished`, the last a count of replicas; dots are hollow where there are any.
+    """
+    base = alt.Chart().encode(
+        x=alt.X("x:Q").title(x_title).scale(zero=False).axis(tickCount=5),
+        y=alt.Y("y:Q").title(y_title).scale(zero=False).axis(tickCount=5),
+    )
+    is_reference = f"datum.variant == '{BASELINE}'"
+    own = alt.condition(is_reference, alt.value(VERMILION), alt.value(BLUE))
+    dots = base.mark_point(size=45, strokeWidth=1.5).encode(
+        stroke=own,
+        fill=alt.condition("datum.unfinished > 0", alt.value(PAPER), alt.value(BLUE)),
+        tooltip=[
+            *tooltip(variant="variant:N", unfinished="unfinished:N"),
+            alt.Tooltip("x:Q", title=x_title, format=".1f"),
+            alt.Tooltip("y:Q", title=y_title, format=".1f"),
+        ],
+    )
+    name = base.transform_filter(is_reference).mark_text(align="left", dx=7, dy=-7, color=INK, fontSize=12)
+    return in_panels(dots + name.encode(text="variant:N"), panels, left=66)
 
 
 @dataclass(frozen=True)
@@ -120,11 +158,17 @@ class Series:
 LOOKS = {
     "training": Series("training", BLUE, band=True),
     "validation": Series("validation", VERMILION, (6, 3), band=True),
-    "this variant": Series("this variant", BLUE, band=True),
+    "validation, default": Series("validation, default", VERMILION, (1, 3)),
     f"validation, {BASELINE}": Series(f"validation, {BASELINE}", GREY, (2, 2)),
+    "tuned": Series("tuned", BLUE, band=True),
+    "default": Series("default", BLUE, (1, 3)),
     BASELINE: Series(BASELINE, GREY, (2, 2)),
+    "wrong label": Series("wrong label", VERMILION, band=True),
+    "true label": Series("true label", BLUE, (6, 3), band=True),
+    "wrong label, default": Series("wrong label, default", VERMILION, (1, 3)),
+    "true label, default": Series("true label, default", BLUE, (2, 3)),
 }
-"""The series of the pages of variants, those of the reference gray."""
+"""The series of learning curves: of a variant as tuned unless they say otherwise; gray of the tuned reference."""
 
 
 def several(names: Iterable[str], band: bool = False) -> tuple[Series, ...]:

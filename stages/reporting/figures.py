@@ -6,22 +6,28 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.config import BASELINE, Task
+from stages.config import BASELINE, DEFAULT, TUNED, Task
 from stages.reporting import charts, svg
 from stages.reporting.charts import Spec
 from stages.reporting.comparison import Comparison
-from stages.reporting.results import Results
+from stages.reporting.results import Results, Run
+from stages.reporting.tables import TRACK_TITLES, noisy_ones
 
 RANGE = ["mean", "low", "high"]
 POINTS = 101
 """Epochs drawn of a learning curve, at most."""
+FEWER = 41
+"""The same on the pages of variants, of which there are many."""
+OUTLYING = 0.05
+"""The share of intervals that may reach beyond the axis of differences, to the left."""
 LEAST_LOSS = 1e-4
 """The lower end of the logarithmic axis of the loss, in nats."""
 
@@ -82,96 +88,170 @@ class Drawing:
 
 
 def differences(comparison: Comparison, tasks: Mapping[str, Task]) -> Figure:
-    """How far the test accuracy of each variant is from that of the reference."""
-    names = tuple(variant for variant in comparison.variants if variant != BASELINE)
-    table = comparison.frame(["test_accuracy"]).query("variant != @BASELINE")
+    """How far the test accuracy of each variant, as written and tuned, is from that of the tuned reference."""
+    table = comparison.frame(["test_accuracy"])
+    table = table[table["track"].isin([DEFAULT, TUNED]) & (table["pairs"] > 0)]
     data = pd.DataFrame(
         {
             "panel": table["task"].map(lambda task: tasks[task].heading),
             "variant": table["variant"],
+            "track": table["track"],
             "difference": table["difference"],
-            "low": table["difference_low"],
-            "high": table["difference_high"],
+            "low": table["simultaneous_low"],
+            "high": table["simultaneous_high"],
             "verdict": table["verdict"],
+            "unfinished": table["unfinished"],
         }
     )
-    chart = charts.differences(names, panels(tasks), float(table["smallest"].iloc[0]))
+    # A few variants that fail would leave no room for the differences of all others.
+    domain = float(np.floor(data["low"].quantile(OUTLYING))), float(np.ceil(data["high"].max()))
+    chart = charts.differences(comparison.variants, panels(tasks), float(table["smallest"].iloc[0]), domain)
     return Figure(
         "differences",
-        f"Test accuracy relative to {BASELINE}",
-        "Difference in points, mean over paired seeds, with its interval. The band holds what is negligible. "
-        "A triangle points to the side of the band on which the whole interval lies. Unfinished: a network was still "
-        "learning when its epochs were used up.",
+        f"Test accuracy relative to tuned {BASELINE}",
+        "Difference in points, mean over paired seeds. Hollow: with the strengths of params.yaml; full: tuned. The "
+        "intervals hold for all variants of a panel at once. The band holds what is negligible. A triangle points to "
+        "the side of the band on which the whole interval lies. What lies beyond the left end of the axis is drawn "
+        "there.",
         chart,
         chart,
         data,
     )
 
 
-def memories(comparison: Comparison, name: str, task: Task) -> Figure:
-    """Which of a task's wrong labels the networks memorized."""
-    metrics = {
-        "test_accuracy": "Test accuracy",
-        "accuracy_on_wrong_given": "Wrong labels memorized",
-        "accuracy_on_wrong_true": "Wrong labels, true class predicted",
-    }
+def memorized(comparison: Comparison, name: str, task: Task) -> Figure:
+    """The share of a task's wrong labels that each variant memorized, and its test accuracy."""
+    metrics = {"accuracy_on_wrong_given": "x", "test_accuracy": "y"}
     table = comparison.frame(metrics).query("task == @name")
-    names = {v: f"{v} …" if comparison[v, name, "test_accuracy"].unfinished else v for v in comparison.variants}
-    data = table.assign(panel=table["metric"].map(metrics), row=table["variant"].map(names), value=table["mean"])
-    chart = charts.dots(tuple(names.values()), tuple(metrics.values()), "Share (%)", domain=(0, 100))
+    headings = {track: TRACK_TITLES[track] for track in task.tracks(name)}
+    means = table.assign(axis=table["metric"].map(metrics)).pivot(
+        index=["track", "variant", "unfinished"], columns="axis", values="mean"
+    )
+    data = means.dropna().reset_index()
+    data["panel"] = data["track"].map(headings)
+    chart = charts.scatter(tuple(headings.values()), "Wrong labels memorized (%)", "Test accuracy (%)")
     return Figure(
         f"memorization-{name}",
-        f"Memorization of {task.title}",
-        "First: accuracy on the test set. Second: the share of wrongly labeled training images for which the network "
-        "predicts the wrong label it was shown. Third: the share for which it predicts the true label, which it was "
-        "never "
-        "shown. Means over seeds with their intervals. “…”: unfinished, some networks were still learning.",
+        f"Memorization and test accuracy, {task.title}",
+        "A dot for each variant. Across: the share of the wrongly labeled training images for which the network "
+        "predicts the wrong label it was shown. Up: accuracy on the test set. Means over seeds. Hollow: unfinished, "
+        "some networks were still learning.",
         chart,
         chart,
-        data[["panel", "row", "value", "low", "high"]],
+        data[["panel", "variant", "x", "y", "unfinished"]],
     )
 
 
-def of_variant(name: str, results: Results) -> list[Figure]:
-    """Learning curves of accuracy, loss and parameter norm, and the confusion of classes."""
-    tasks = results.params.tasks
-    own, reference = results.runs[name].history, results.runs[BASELINE].history
-    differs = name != BASELINE
-    epochs = drawn_epochs(own["epoch"].to_numpy(), reference["epoch"].to_numpy())
+def wrong_labels(comparison: Comparison, name: str, task: Task, runs: Mapping[str, Run]) -> Figure:
+    """Accuracy on wrongly labeled images while a few tuned networks learn: the reference, the variant with the highest
+    test accuracy, that which memorizes least, and that which memorizes most."""
+    means = {
+        metric: {v: e.value.mean for v in comparison.variants if (e := comparison.get(v, name, metric, TUNED))}
+        for metric in ("test_accuracy", "accuracy_on_wrong_given")
+    }
+    best = max(means["test_accuracy"], key=means["test_accuracy"].__getitem__)
+    memory = sorted(means["accuracy_on_wrong_given"], key=means["accuracy_on_wrong_given"].__getitem__)
+    few = tuple(dict.fromkeys([BASELINE, best, memory[0], memory[-1]]))
+    parts = []
+    for variant in few:
+        history = of_track(runs[variant].history, TUNED)
+        epochs = drawn_epochs(history.loc[history["task"] == name, "epoch"].to_numpy())
+        for series, column in WRONG.items():
+            curve = spread(history, column, {name: task}, epochs, 100)
+            parts.append(curve.assign(panel=variant, series=series))
+    data = pd.concat(parts)[["panel", "series", "epoch", *RANGE]]
+    looks = tuple(charts.LOOKS[series] for series in WRONG)
+    chart, still = (
+        charts.lines("Predicted for wrong labels (%)", looks, few, hover=hover, domain=(0, 100))
+        for hover in (True, False)
+    )
+    return Figure(
+        f"wrong-{name}",
+        f"How wrong labels are learned, {task.title}",
+        "For the wrongly labeled training images: the share for which the network predicts the wrong label it is "
+        "shown, and the share for which it predicts the true one, which it is never shown. Tuned networks, mean over "
+        f"seeds; the bands reach from the lowest to the highest. First {BASELINE}, then the most accurate variant on "
+        "the test set, that which memorizes least, and that which memorizes most, as far as they differ.",
+        chart,
+        still,
+        data,
+    )
 
-    def curves(kind: str, title: str, unit: str, text: str, series: dict[str, pd.DataFrame], log: bool) -> Figure:
+
+WRONG = {"wrong label": "wrong_given", "true label": "wrong_true"}
+"""The columns of a history that say what is predicted for wrongly labeled images."""
+
+
+def of_variant(name: str, results: Results) -> list[Figure]:
+    """Learning curves: accuracy, loss, parameter norm and, where there are, wrong labels; and the confusion of classes.
+
+    They show the tuned variant, its validation as written, and the tuned reference.
+    """
+    tasks = {key: task for key, task in results.params.tasks.items() if task.has(name)}
+    own, written = (of_track(results.runs[name].history, track) for track in (TUNED, DEFAULT))
+    reference = of_track(results.runs[BASELINE].history, TUNED)
+    differs = name != BASELINE
+    epochs = drawn_epochs(*(table["epoch"].to_numpy() for table in (own, written, reference)), most=FEWER)
+
+    def curves(
+        kind: str,
+        title: str,
+        unit: str,
+        text: str,
+        series: Mapping[str, pd.DataFrame],
+        shown: Mapping[str, Task] = tasks,
+        **axes: Any,
+    ) -> Figure:
         data = pd.concat(table.assign(series=label) for label, table in series.items())
         data = data[["panel", "series", "epoch", *RANGE]]
+        banded = [label for label in series if charts.LOOKS[label].band]
+        data.loc[~data["series"].isin(banded), ["low", "high"]] = np.nan
         axis = f"{title} ({unit})" if unit else title
         looks = tuple(charts.LOOKS[label] for label in series)
-        chart, still = (charts.lines(axis, looks, panels(tasks), hover=hover, log=log) for hover in (True, False))
-        text = f"Mean over seeds; the bands reach from the lowest to the highest seed.{text}"
+        chart, still = (charts.lines(axis, looks, panels(shown), hover=hover, **axes) for hover in (True, False))
+        text = f"Tuned, if not said otherwise. Mean over seeds; the bands reach from the lowest to the highest.{text}"
         return Figure(f"{name}-{kind}", title, text, chart, still, data)
 
     def learning(metric: str, scale: float = 1) -> dict[str, pd.DataFrame]:
         series = {
             "training": spread(own, f"train_{metric}", tasks, epochs, scale),
             "validation": spread(own, f"val_{metric}", tasks, epochs, scale),
+            "validation, default": spread(written, f"val_{metric}", tasks, epochs, scale),
         }
         if differs:
             series[f"validation, {BASELINE}"] = spread(reference, f"val_{metric}", tasks, epochs, scale)
         return series
 
     losses = {label: table.assign(**table[RANGE].clip(lower=LEAST_LOSS)) for label, table in learning("loss").items()}
-    norms = {"this variant": spread(own, "param_norm", tasks, epochs)}
+    norms = {
+        "tuned": spread(own, "param_norm", tasks, epochs),
+        "default": spread(written, "param_norm", tasks, epochs),
+    }
     if differs:
         norms[BASELINE] = spread(reference, "param_norm", tasks, epochs)
-    counts = results.confusion[results.confusion["variant"] == name]
+    noisy = noisy_ones(tasks)
+    wrong = {
+        f"{series}{suffix}": spread(history, column, noisy, epochs, 100)
+        for history, suffix in ((own, ""), (written, ", default"))
+        for series, column in WRONG.items()
+        if noisy
+    }
+    counts = of_track(results.confusion[results.confusion["variant"] == name], TUNED)
     matrix = charts.confusion(results.classes, panels(tasks))
     logarithmic = f" The axis is logarithmic and ends at {LEAST_LOSS:g} nats, where smaller losses are drawn."
+    about = (
+        " For the wrongly labeled training images: how often the wrong label is predicted, and how often the true one."
+    )
     return [
-        curves("accuracy", "Accuracy", "%", "", learning("accuracy", 100), log=False),
+        curves("accuracy", "Accuracy", "%", "", learning("accuracy", 100)),
         curves("loss", "Loss", "nats", logarithmic, losses, log=True),
-        curves("norm", "Parameter norm", "", "", norms, log=False),
+        curves("norm", "Parameter norm", "", "", norms),
+        *([curves("wrong", "Predicted for wrong labels", "%", about, wrong, noisy, domain=(0, 100))] if noisy else []),
         Figure(
             f"{name}-confusion",
             "Confusion on the test set",
-            "Percentage of the images of each true class predicted as each class, over all seeds.",
+            "Percentage of the images of each true class that the tuned networks predict as each class, over all "
+            "seeds.",
             matrix,
             matrix,
             confusion(counts, results.classes, tasks),
@@ -179,33 +259,40 @@ def of_variant(name: str, results: Results) -> list[Figure]:
     ]
 
 
+def of_track(table: pd.DataFrame, track: str) -> pd.DataFrame:
+    return table[table["track"] == track]
+
+
 def panels(tasks: Mapping[str, Task]) -> tuple[str, ...]:
     return tuple(task.heading for task in tasks.values())
 
 
-def drawn_epochs(own: NDArray[np.int64], reference: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The epochs of a figure: those after which both were measured, and the last of all; at most some `POINTS`."""
-    shared = np.union1d(np.intersect1d(own, reference), max(own.max(), reference.max()))
-    return shared[np.unique(np.linspace(0, len(shared) - 1, min(len(shared), POINTS)).round().astype(int))]
+def drawn_epochs(*measured: NDArray[np.int64], most: int = POINTS) -> NDArray[np.int64]:
+    """The epochs of a figure: those after which all were measured, and the last of all; at most so many."""
+    last = max(epochs.max() for epochs in measured)
+    shared = np.union1d(reduce(np.intersect1d, measured), last)
+    return shared[np.unique(np.linspace(0, len(shared) - 1, min(len(shared), most)).round().astype(int))]
 
 
 def spread(
     history: pd.DataFrame, metric: str, tasks: Mapping[str, Task], epochs: NDArray[np.int64], scale: float = 1
 ) -> pd.DataFrame:
-    """`panel, epoch, mean, low, high` over the seeds. A replica that has stopped keeps its last finite value."""
+    """`panel, epoch, mean, low, high` over the replicas of a track. One that stopped keeps its last finite value."""
     parts = []
     for name, task in tasks.items():
         own = history[history["task"] == name]
-        values = np.full((epochs[-1] + 1, own["seed"].max() + 1), np.nan)
-        values[own["epoch"], own["seed"]] = own[metric].where(np.isfinite(own[metric]))
-        seeds = scale * pd.DataFrame(values).ffill().to_numpy()[epochs]
-        bands = {"mean": seeds.mean(1), "low": seeds.min(1), "high": seeds.max(1)}
+        replica = np.unique(own["seed"] * (own["repeat"].max() + 1) + own["repeat"], return_inverse=True)[1]
+        values = np.full((epochs[-1] + 1, replica.max() + 1), np.nan)
+        values[own["epoch"], replica] = own[metric].where(np.isfinite(own[metric]))
+        replicas = scale * pd.DataFrame(values).ffill().to_numpy()[epochs]
+        bands = {"mean": replicas.mean(1), "low": replicas.min(1), "high": replicas.max(1)}
         parts.append(pd.DataFrame({"panel": task.heading, "epoch": epochs, **bands}))
     return pd.concat(parts, ignore_index=True)
 
 
 def confusion(counts: pd.DataFrame, classes: Sequence[str], tasks: Mapping[str, Task]) -> pd.DataFrame:
     """`panel, true, predicted, count, share` summed over the seeds; the share is percent of the true class."""
+    counts = counts[counts["task"].isin(list(tasks))]
     table = counts.groupby(["task", "true", "predicted"], as_index=False)["count"].sum()
     table["share"] = 100 * table["count"] / table.groupby(["task", "true"])["count"].transform("sum")
     return pd.DataFrame(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,12 @@ class Run:
     """What training recorded for one variant."""
 
     history: pd.DataFrame
-    """`task, seed, epoch, train_loss, train_accuracy, val_loss, val_accuracy, param_norm`"""
+    """`task, track, seed, repeat, epoch, train_loss, train_accuracy, train_accuracy_true, wrong_given, wrong_true,
+    val_loss, val_accuracy, val_accuracy_true, param_norm`"""
     parameters: Mapping[str, Mapping[str, Any]]
-    """Resolved, by section: `training` and each regularizer."""
+    """As written in `params.yaml`, resolved, by section: `training` and each regularizer."""
+    replicas: Sequence[Mapping[str, Any]]
+    """`task, track, seed, repeat, search, parameters, epochs, diverged` of each."""
     device: str
     versions: Mapping[str, str]
     shapes: Mapping[str, tuple[int, ...]]
@@ -43,14 +46,23 @@ class Results:
     """What `prepare` measured in the data: `data/card.json`."""
     material: Material
     runs: Mapping[str, Run]
+    trials: pd.DataFrame
+    """One row per `variant, task, search, trial` of the searches: `parameters` (JSON text of those that differ from the
+    variant's as written) and what came of them."""
+    chosen: Mapping[str, Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]]
+    """`search, trial, parameters` of each search, by variant, task and track."""
     replicas: pd.DataFrame
-    """One row per `variant, task, seed` with every metric of `evaluate`."""
+    """One row per `variant, task, track, seed, repeat` with every metric of `evaluate`."""
     comparisons: pd.DataFrame
-    """What `compare` made of it: one row per `variant, task, metric`."""
+    """What `compare` made of it: one row per `variant, task, track, metric`."""
     confusion: pd.DataFrame
-    """`variant, task, seed, true, predicted, count` on the test set."""
+    """`variant, task, track, seed, true, predicted, count` on the test set."""
     layers: pd.DataFrame
-    """`variant, task, seed, layer, initial_norm, norm, near_zero`"""
+    """`variant, task, track, seed, layer, initial_norm, norm, near_zero`"""
+    variance: pd.DataFrame
+    """Where the variance of accuracies comes from: `task, variant, track, component, value`, in squared points."""
+    classical: pd.DataFrame
+    """`method, task, seed` and accuracies of models that are no networks."""
     repository: str
     """The project's address on the web, without a slash at its end, or an empty text."""
 
@@ -65,16 +77,19 @@ def read(params: Params) -> Results:
     Raises `UserError` if one is missing: the pipeline has not run since the parameters changed.
     """
     try:
-        replicas = pd.read_parquet(DATA / "evaluation/runs.parquet")
         results = Results(
             params=params,
             card=json.loads((DATA / "card.json").read_text(encoding="utf-8")),
             material=tasks.read(),
             runs={name: _read_run(DATA / "runs" / name) for name in params.variants},
-            replicas=replicas,
+            trials=pd.read_parquet(DATA / "tuning/trials.parquet"),
+            chosen=json.loads((DATA / "tuning/chosen.json").read_text(encoding="utf-8")),
+            replicas=pd.read_parquet(DATA / "evaluation/runs.parquet"),
             comparisons=pd.read_parquet(DATA / "comparisons.parquet"),
             confusion=pd.read_parquet(DATA / "evaluation/confusion.parquet"),
             layers=pd.read_parquet(DATA / "evaluation/layers.parquet"),
+            variance=pd.read_parquet(DATA / "variance.parquet"),
+            classical=pd.read_parquet(DATA / "evaluation/classical.parquet"),
             repository=_repository(),
         )
     except FileNotFoundError as error:
@@ -91,13 +106,13 @@ def _read_run(folder: Path) -> Run:
     history = pd.read_parquet(folder / "history.parquet")
     with safe_open(folder / "weights.safetensors", framework="numpy") as weights:
         first = record["replicas"][0]
-        prefix = f"{first['task']}/{first['seed']}/"
+        prefix = "{task}/{track}/{seed}/{repeat}/".format_map(first)
         shapes = {
             name.removeprefix(prefix): tuple(weights.get_slice(name).get_shape())
             for name in sorted(weights.keys())
             if name.startswith(prefix) and "running_" not in name  # statistics are not parameters
         }
-    return Run(history, record["parameters"], record["device"], record["versions"], shapes)
+    return Run(history, record["parameters"], record["replicas"], record["device"], record["versions"], shapes)
 
 
 def _repository() -> str:

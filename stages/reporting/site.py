@@ -30,10 +30,11 @@ def render(template: str, depth: int, **context: Any) -> str:
 
 
 def assets() -> dict[str, str]:
-    """The style and the script of every page, and the script that draws the charts."""
+    """The style and the script of every page, that of pages with choices, and the script that draws the charts."""
     style = (ROOM / "assets/site.css").read_text(encoding="utf-8")
     return {
         "assets/site.css": style + dark_rules(".drawing svg ") + "\n",
+        "assets/choices.js": (ROOM / "assets/choices.js").read_text(encoding="utf-8"),
         "assets/site.js": (ROOM / "assets/site.js").read_text(encoding="utf-8"),
         "assets/vega.js": svg.runtime(),
     }
@@ -88,5 +89,5 @@ def address(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Text escaped so that Markdown does not read it as markup."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!&])", r"\\\1", text)
+    """Text escaped so that Markdown does not read it as markup, but for the `names` of variants and parameters."""
+    return re.sub(r"(`[\w.-]+`)|([\\`*_{}\[\]<>#|!&])", lambda found: found[1] or "\\" + found[2], text)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stages.config import BASELINE, Task
+from stages.config import BASELINE, DEFAULT, TRACKS, TUNED, TUNED_CLEAN, Task
 from stages.metrics import METRICS
+from stages.regularizers import Regularizer
 from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.results import Results
+from stages.statistics import Interval
 
-MEMORY = ("train_accuracy", "accuracy_on_wrong_given", "accuracy_on_wrong_true")
+TRACK_TITLES = {DEFAULT: "Default", TUNED: "Tuned", TUNED_CLEAN: "Tuned by clean labels"}
+"""How the tables name the ways of choosing a variant's settings."""
+COMPONENTS = ("search", "split", "weights", "images")
+IMAGES_OF_DIFFERENCE = "images_of_difference"
 
 
 @dataclass(frozen=True)
@@ -56,122 +63,146 @@ class Table:
         return self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
-def headline(comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
-    """Every variant on every task: test accuracy, and its difference from the reference."""
-    noisy = noisy_ones(tasks)
+def headline(results: Results, comparison: Comparison) -> Table:
+    """Every variant on every task: its test accuracy as written and tuned, and how the latter compares.
+
+    Models that are no networks have rows of their own at the end.
+    """
+    tasks, confidence = results.params.tasks, results.params.evaluation.confidence
     rows = []
     for variant in comparison.variants:
         row = [variant_cell(variant)]
         for task in tasks:
-            estimate = comparison[variant, task, "test_accuracy"]
-            row += [mean_cell(estimate, interval=False, marked=False), difference_cell(estimate)]
-        row += [
-            mean_cell(comparison[variant, task, "accuracy_on_wrong_given"], interval=False, marked=True)
-            for task in noisy
-        ]
-        own = [comparison[variant, task, "test_accuracy"] for task in tasks]
-        row.append(number_cell(own[0].replicas, 0))
-        row.append(count_cell(sum(estimate.diverged for estimate in own), "diverged"))
-        row.append(count_cell(sum(estimate.unfinished for estimate in own), "unfinished"))
+            written, tuned = (comparison.get(variant, task, "test_accuracy", track) for track in (DEFAULT, TUNED))
+            row += [mean_cell(written, interval=False), mean_cell(tuned, interval=False), difference_cell(tuned)]
+            row += [improvement_cell(tuned), rank_cell(tuned)]
         rows.append(row)
-    data = comparison.frame(["test_accuracy", "accuracy_on_wrong_given"])
+    classical = results.classical[results.classical["task"].isin(list(tasks))]
+    means = 100 * classical.groupby(["method", "task"], sort=False)["test_accuracy"].mean()
+    for method in dict.fromkeys(classical["method"]):
+        name = method.replace("_", " ")
+        row = [Cell(name, sort=name)]
+        for task in tasks:
+            known = means.get((method, task), np.nan)
+            row += [number_cell(known, METRICS["test_accuracy"].decimals), *[Cell("–")] * 4]
+        rows.append(row)
+    added = means.rename("mean").reset_index().rename(columns={"method": "variant"}).assign(metric="test_accuracy")
+    added["n"] = classical.groupby(["method", "task"], sort=False).size().to_numpy()
+    table = comparison.frame(["test_accuracy", "accuracy_on_wrong_given"])
     return Table(
         "headline",
-        f"Test accuracy in percent, mean over seeds, and the difference from {BASELINE} in points, seed by seed, with "
-        f"its {percent(confidence)} interval. Wrong labels memorized: percentage of the wrongly labeled training "
-        "images "
-        "for which the network predicts the wrong label. n: seeds per task. Diverged, unfinished: replicas over all "
-        "tasks.",
-        [
-            "Variant",
-            *["Accuracy", "Difference"] * len(tasks),
-            *(task.heading.removesuffix(" labels") for task in noisy.values()),
-            "n",
-            "Diverged",
-            "Unfinished",
-        ],
+        "Test accuracy in percent, mean over seeds: with the strengths of params.yaml, and tuned. Difference: that of "
+        f"the tuned variant from tuned {BASELINE} in points, seed by seed, with {percent(confidence)} intervals that "
+        "hold for all variants of a task at once. Better: the probability that it beats the reference on a new seed, "
+        "with its interval. Rank: every rank that the tuned variant may have among all of them. At the end, models "
+        "that are no networks.",
+        ["Variant", *["Default", "Tuned", "Difference", "Better", "Rank"] * len(tasks)],
         rows,
-        data,
-        [
-            ("", 1),
-            *((task.heading, 2) for task in tasks.values()),
-            *[("Wrong labels memorized", len(noisy))] * bool(noisy),
-            ("Replicas", 3),
-        ],
+        pd.concat([table, added]).reindex(columns=table.columns),
+        [("", 1), *((task.heading, 5) for task in tasks.values())],
+        stacked=True,
     )
+
+
+def methods(results: Results) -> Table:
+    """What each variant does, in a line."""
+    rows, data = [], []
+    for name, variant in results.params.variants.items():
+        titles = ", ".join(type(method).title for method in variant.regularizers) or "No method"
+        about = variant.about or (summary_of(variant.regularizers[0]) if variant.regularizers else "")
+        if variant.against != BASELINE:
+            about += f" Compared with `{variant.against}`."
+        rows.append([variant_cell(name), Cell(titles), Cell(about.replace("`", ""))])
+        data.append({"variant": name, "methods": titles, "about": about})
+    columns = ["Variant", "Methods", "What it does"]
+    return Table("methods", "What is compared, a line each.", columns, rows, pd.DataFrame(data), sortable=False)
+
+
+def summary_of(regularizer: Regularizer) -> str:
+    """The first sentence of a method's description."""
+    text = " ".join((inspect.getdoc(type(regularizer)) or "").split("\n\n")[0].split())
+    return re.split(r"(?<=[.:]) ", text.replace("``", "`"))[0]
 
 
 def runs(results: Results) -> str:
-    """CSV with a row for each variant, task and seed, and every metric as `evaluate` has it, to the last digit."""
+    """CSV with a row for each replica on the main tasks, and every metric as `evaluate` has it, to the last digit."""
+    orders = {"variant": results.params.variants, "task": results.params.tasks, "track": TRACKS}
     replicas = results.replicas.assign(
-        variant=pd.Categorical(results.replicas["variant"], list(results.params.variants)),
-        task=pd.Categorical(results.replicas["task"], list(results.params.tasks)),
+        **{key: pd.Categorical(results.replicas[key], list(order)) for key, order in orders.items()}
     )
-    known = replicas.dropna(subset="variant").sort_values(["variant", "task", "seed"])
+    known = replicas.dropna(subset=list(orders)).sort_values([*orders, "seed", "repeat"])
     return known.to_csv(index=False, lineterminator="\n")
 
 
 def memorization(comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
-    """Which of the wrong labels they were trained on the networks memorized."""
+    """Which of the wrong labels they were trained on the networks memorized, on every track."""
     noisy = noisy_ones(tasks)
     rows = []
     for variant in comparison.variants:
         row = [variant_cell(variant)]
-        for task in noisy:
-            row += [mean_cell(comparison[variant, task, key], interval=True, marked=True) for key in MEMORY]
-            row.append(epochs_cell(comparison[variant, task, "epochs_to_fit"]))
+        for name, task in noisy.items():
+            own = {
+                track: comparison.get(variant, name, "accuracy_on_wrong_given", track) for track in task.tracks(name)
+            }
+            row += [share_cell(estimate) for estimate in own.values()]
+            row.append(share_cell(comparison.get(variant, name, "accuracy_on_wrong_true", TUNED)))
+            row.append(epochs_cell(comparison.get(variant, name, "epochs_to_fit", TUNED)))
         rows.append(row)
-    data = comparison.frame([*MEMORY, "epochs_to_fit"])
+    columns = {name: [TRACK_TITLES[track] for track in task.tracks(name)] for name, task in noisy.items()}
+    data = comparison.frame(["accuracy_on_wrong_given", "accuracy_on_wrong_true", "epochs_to_fit"])
     return Table(
         "memorization",
-        "Means over seeds on the training images, in percent, with the "
-        f"{percent(confidence)} interval of the mean. Memorized: wrongly labeled images "
-        "predicted as their wrong label. True class: those predicted as their true class. Epochs to fit: until every "
-        "training label is fitted, for the replicas that get there. “…”: unfinished, some replicas were still "
-        "learning.",
-        ["Variant", *["Training accuracy", "Memorized", "True class", "Epochs to fit"] * len(noisy)],
+        "Memorized: percentage of the wrongly labeled training images for which the network predicts the wrong label, "
+        "for each way of choosing the settings. True class: percentage for which the tuned network predicts the true "
+        f"class. Means over seeds with the {percent(confidence)} interval of the mean; where every seed has all or "
+        "none, their number. Epochs to fit: until the tuned network fits every training label, for the replicas that "
+        "get there. “…”: unfinished, some replicas were still learning, and what they memorized is not known.",
+        ["Variant", *(text for own in columns.values() for text in (*own, "True class", "Epochs to fit"))],
         rows,
         data[data["task"].isin(noisy)],
-        [("", 1), *((task.heading, len(MEMORY) + 1) for task in noisy.values())],
+        [("", 1), *((f"{task.heading}: memorized", len(columns[name]) + 2) for name, task in noisy.items())],
         stacked=True,
     )
 
 
 def metrics(variant: str, comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
-    """Every metric of one variant."""
+    """Every metric of one variant as written and tuned, and the tuned one's difference from the tuned reference."""
+    differs = variant != BASELINE
     rows = []
     for key, metric in METRICS.items():
         row = [Cell(metric.heading, link=f"methods.html#metric-{key}")]
         for task in tasks:
-            estimate = comparison[variant, task, key]
+            written, tuned = (comparison.get(variant, task, key, track) for track in (DEFAULT, TUNED))
             if key == "epochs_to_fit":
-                row.append(epochs_cell(estimate))
+                row += [epochs_cell(written), epochs_cell(tuned)]
             else:
-                row.append(mean_cell(estimate, interval=True, marked=False))
-            if variant != BASELINE:
-                row.append(difference_cell(estimate))
+                row += [share_cell(written), share_cell(tuned)]
+            row += [difference_cell(tuned)] * differs
         rows.append(row)
-    differs = variant != BASELINE
+    compared = (
+        f", and differences of the tuned variant from tuned {BASELINE}, seed by seed. The interval of the difference "
+        "in test accuracy holds for all variants at once, the others each for itself."
+    )
+    columns = ["Default", "Tuned", "Difference"][: 2 + differs]
     return Table(
         f"{variant}-metrics",
-        f"Means over seeds with their {percent(confidence)} intervals"
-        + (f", and differences from {BASELINE}, seed by seed, with theirs." if differs else "."),
-        ["Metric", *(["Mean", "Difference"] if differs else ["Mean"]) * len(tasks)],
+        f"Means over seeds with their {percent(confidence)} intervals" + (compared if differs else "."),
+        ["Metric", *columns * len(tasks)],
         rows,
         comparison.frame(METRICS).query("variant == @variant"),
-        [("", 1), *((task.heading, 2 if differs else 1) for task in tasks.values())],
+        [("", 1), *((task.heading, len(columns)) for task in tasks.values())],
         sortable=False,
         stacked=True,
     )
 
 
 def layers(variant: str, results: Results) -> Table:
-    """Norms of each layer before and after training, and the reference's."""
-    tasks, measured = results.params.tasks, ["initial_norm", "norm", "near_zero"]
-    means: dict[Any, dict[Any, float]] = (
-        results.layers.groupby(["variant", "task", "layer"])[measured].mean().to_dict("index")
-    )
-    names = dict.fromkeys(results.layers.loc[results.layers["variant"] == variant, "layer"])
+    """Norms of each layer of the tuned networks before and after training, and the reference's."""
+    tasks = {name: task for name, task in results.params.tasks.items() if task.has(variant)}
+    measured = ["initial_norm", "norm", "near_zero"]
+    tuned = results.layers[results.layers["track"] == TUNED]
+    means: dict[Any, dict[Any, float]] = tuned.groupby(["variant", "task", "layer"])[measured].mean().to_dict("index")
+    names = dict.fromkeys(tuned.loc[tuned["variant"] == variant, "layer"])
     differs = variant != BASELINE
     rows, data = [], []
     for layer in names:
@@ -185,11 +216,11 @@ def layers(variant: str, results: Results) -> Table:
             row.append(number_cell(100 * own["near_zero"], 1))
             data.append({"layer": layer, "task": task, **own, f"norm_of_{BASELINE}": reference})
         rows.append(row)
-    columns = ["Before", "After", *[f"After, {BASELINE}"] * differs, "Near zero (%)"]
+    columns = ["Initial", "Final", *[f"Final, {BASELINE}"] * differs, "Near zero (%)"]
     return Table(
         f"{variant}-layers",
-        "Square root of the sum of squares over a layer's parameters, mean over seeds, before and after training; and "
-        f"the share of its parameters smaller than {results.params.evaluation.near_zero:g} in magnitude after it.",
+        "Norm of each layer’s weights and biases before and after training, and the share of them near zero, of the "
+        "tuned networks; means over seeds. Of normalization they are the scales and shifts.",
         ["Layer", *columns * len(tasks)],
         rows,
         pd.DataFrame(data),
@@ -199,24 +230,78 @@ def layers(variant: str, results: Results) -> Table:
 
 
 def parameters(variant: str, results: Results) -> Table:
-    """Everything that determined the outcome, and what this variant does not share with the others."""
+    """What one variant was trained with: as written, and what each search chose in its place."""
     shared = results.params.training.model_dump()
+    chosen = {
+        (name, track): [dict(one["parameters"]) for one in entries]
+        for name, tracks in results.chosen.get(results.params.variants[variant].tuned_as, {}).items()
+        for track, entries in tracks.items()
+        if name in results.params.tasks
+    }
     rows, data = [], []
     for section, values in results.runs[variant].parameters.items():
-        for key, value in values.items():
+        for name, value in values.items():
+            key = f"{section}.{name}"
             kind = "shared"
             if section != "training":
                 kind = "its own"
-            elif value != shared.get(key):
-                kind = f"its own (shared: {shared.get(key)})"
-            rows.append([Cell(f"{section}.{key}", code=True), Cell(str(value), code=True), Cell(kind)])
-            data.append({"key": f"{section}.{key}", "value": value, "kind": kind})
+            elif value != shared.get(name):
+                kind = f"its own (shared: {shared.get(name)})"
+            row = [Cell(key, code=True), Cell(str(value), code=True), Cell(kind)]
+            record = {"key": key, "value": value, "kind": kind}
+            for (task, track), searches in chosen.items():
+                found = [search.get(key, value) for search in searches]
+                varies = any(key in search for search in searches)
+                shown = ", ".join(f"{each:.3g}" if isinstance(each, float) else str(each) for each in found)
+                row.append(Cell(shown, code=True) if varies else Cell("as written"))
+                record[f"{task}, {track}"] = shown
+            rows.append(row)
+            data.append(record)
+    headings = [f"{TRACK_TITLES[track]} on {results.params.tasks[name].title}" for name, track in chosen]
     return Table(
         f"{variant}-parameters",
-        "The parameters this variant was trained with.",
-        ["Key", "Value", "Whose"],
+        "The parameters as written in params.yaml, which the default has, and those that each search chose, in the "
+        "order of the searches.",
+        ["Key", "As written", "Whose", *headings],
         rows,
         pd.DataFrame(data),
+        sortable=False,
+    )
+
+
+def variance(results: Results) -> Table:
+    """Where the variance of the test accuracy comes from, for the variants with several networks for each split."""
+    own = results.variance[results.variance["task"].isin(list(results.params.tasks))]
+    wide = own.pivot(index=["task", "variant", "track"], columns="component", values="value")
+    drawn = wide.get(IMAGES_OF_DIFFERENCE, pd.Series(np.nan, wide.index)).groupby(["task", "track"]).median()
+    effects = (
+        results.comparisons.query("metric == 'test_accuracy'").groupby(["task", "track"])["design_effect"].median()
+    )
+    tasks = results.params.tasks
+    rows, data = [], []
+    told_apart = wide.reindex(columns=COMPONENTS).dropna(subset="split").reset_index().to_dict("records")
+    for parts in told_apart:
+        task, variant, track = parts["task"], parts["variant"], parts["track"]
+        values = {name: float(parts[name]) for name in COMPONENTS}
+        values[IMAGES_OF_DIFFERENCE] = float(drawn.get((task, track), np.nan))
+        effect = float(effects.get((task, track), np.nan))
+        spreads = [number_cell(np.sqrt(value), 2) for value in values.values()]
+        key = Cell(tasks[task].heading), variant_cell(variant), Cell(TRACK_TITLES[track])
+        rows.append([*key, *spreads, number_cell(effect, 2)])
+        data.append({"task": task, "variant": variant, "track": track, **values, "design_effect": effect})
+    return Table(
+        "variance",
+        "Standard deviation of the test accuracy of one network, in points, that each source alone would give it: the "
+        "luck of the search; the split of the images; initial weights and other draws; and the choice of the test "
+        "images, which all networks share. Then what that choice adds to a difference of two variants (median over the "
+        "variants), which no interval here covers. Design effect: the factor by which sharing searches widens the "
+        "variance of a mean difference. The CSV file has variances in squared points.",
+        [
+            *("Task", "Variant", "Track", "Search", "Split", "Weights", "Test images", "Test images, difference"),
+            "Design effect",
+        ],
+        rows,
+        pd.DataFrame(data, columns=["task", "variant", "track", *COMPONENTS, IMAGES_OF_DIFFERENCE, "design_effect"]),
         sortable=False,
     )
 
@@ -244,7 +329,7 @@ def tasks(results: Results) -> Table:
             Cell(card[name]["origin"]),
             number_cell(100 * card[name]["rate"], 1),
             number_cell(100 * card[name]["wrong_share"], 1),
-            number_cell(task.train, 0),
+            Cell("all that are not for validation") if isinstance(task.train, str) else number_cell(task.train, 0),
         ]
         for name, task in named.items()
     ]
@@ -265,36 +350,65 @@ def variant_cell(variant: str) -> Cell:
     return Cell(variant, sort=variant, link=f"variants/{variant}.html", code=True)
 
 
-def mean_cell(estimate: Estimate, interval: bool, marked: bool) -> Cell:
+def mean_cell(estimate: Estimate | None, interval: bool) -> Cell:
     """The mean, if asked for with its interval, and marked if a replica was still learning."""
+    if estimate is None or not estimate.value.n:
+        return Cell("–")
     mean, decimals = estimate.value, estimate.metric.decimals
-    if not mean.n:
-        return Cell("–")
-    detail = span(mean.low, mean.high, decimals) if interval else ""
-    return Cell(number(mean.mean, decimals), detail, mean.mean, "unfinished" if marked and estimate.unfinished else "")
+    detail = extent(mean, decimals) if interval else ""
+    return Cell(number(mean.mean, decimals), detail, mean.mean, "unfinished" if estimate.unfinished else "")
 
 
-def difference_cell(estimate: Estimate) -> Cell:
-    difference, decimals = estimate.difference, estimate.metric.decimals
-    if difference is None:
+def share_cell(estimate: Estimate | None) -> Cell:
+    """The mean with its interval; of a share that is 0 or 1 on every seed, on how many, as no interval says more."""
+    cell = mean_cell(estimate, interval=True)
+    if estimate and estimate.metric.unit == "%" and estimate.value.mean in (0, 100):
+        n = estimate.value.n
+        return replace(cell, detail=f"{n if estimate.value.mean else 0} of {n}")
+    return cell
+
+
+def difference_cell(estimate: Estimate | None) -> Cell:
+    """The difference with the interval that its verdict follows from."""
+    if estimate is None or estimate.difference is None:
         return Cell("–")
+    difference, decimals = judged(estimate), estimate.metric.decimals
     return Cell(
         number(difference.mean, decimals, signed=True),
-        span(difference.low, difference.high, decimals),
+        extent(difference, decimals),
         difference.mean,
         estimate.verdict,
     )
 
 
-def epochs_cell(estimate: Estimate) -> Cell:
+def judged(estimate: Estimate) -> Interval:
+    """The difference with the interval that its verdict follows from."""
+    interval = estimate.simultaneous if estimate.metric.key == "test_accuracy" else estimate.difference
+    assert interval is not None
+    return interval
+
+
+def improvement_cell(estimate: Estimate | None) -> Cell:
+    if estimate is None or estimate.improvement is None:
+        return Cell("–")
+    found = estimate.improvement
+    return Cell(number(found.mean, 2), span(found.low, found.high, 2), found.mean)
+
+
+def rank_cell(estimate: Estimate | None) -> Cell:
+    if estimate is None or estimate.rank is None:
+        return Cell("–")
+    low, high = (f"{end:.0f}" for end in (estimate.rank.low, estimate.rank.high))
+    return Cell(low if low == high else f"{low}–{high}", sort=estimate.rank.mean)
+
+
+def epochs_cell(estimate: Estimate | None) -> Cell:
+    if estimate is None:
+        return Cell("–")
     fitted = estimate.value
     if not fitted.n:
         return Cell("never", f"0 of {estimate.replicas}")
     return Cell(number(fitted.mean, 0), f"{fitted.n} of {estimate.replicas}", fitted.mean)
-
-
-def count_cell(count: int, kind: str) -> Cell:
-    return Cell(str(count), sort=count, verdict=kind if count else "")
 
 
 def number_cell(value: float, decimals: int) -> Cell:
@@ -312,6 +426,12 @@ def number(value: Any, decimals: int, signed: bool = False) -> str:
 
 def span(low: float, high: float, decimals: int) -> str:
     return f"[{number(low, decimals)}, {number(high, decimals)}]" if np.isfinite(low) else ""
+
+
+def extent(interval: Interval, decimals: int) -> str:
+    """An interval; in words where it has no width because all values are the same: others may be likely, too."""
+    alike = interval.n > 1 and np.isfinite(interval.low) and not interval.has_width
+    return f"all {interval.n} alike" if alike else span(interval.low, interval.high, decimals)
 
 
 def percent(share: float) -> str:

@@ -160,7 +160,9 @@ def together(units: Sequence[Unit], material: Material, device: torch.device) ->
 def most(unit: Unit, material: Material, device: torch.device) -> int:
     """The most replicas like `unit` that one stack may hold."""
     height, width, channels = material.images.shape[1:]
-    parameters = parameter_count(unit.settings.network, (channels, height, width), len(material.classes))
+    settings = unit.settings
+    shape = (channels, height, width)
+    parameters = parameter_count(settings.network, shape, len(material.classes), settings.width)
     if device.type != "cuda":
         return max(1, min(CPU_STACK, CPU_STACK_PARAMETERS // parameters))
     images = sum(len(part) for part in _parts(unit, material))

@@ -102,7 +102,8 @@ def build(
 ) -> tuple[Network, list[Work]]:
     """The network of a stack for images (C, H, W), its weights not yet drawn, and the methods at work on it, in the
     order in which they act."""
-    network = NETWORKS[jobs[0].settings.network].stack(len(jobs), image_shape, classes, device)
+    settings = jobs[0].settings
+    network = NETWORKS[settings.network].scaled(settings.width).stack(len(jobs), image_shape, classes, device)
     works = [specs[0].work(specs, device) for specs in zip(*(job.methods for job in jobs), strict=True)]
     works.sort(key=lambda work: (ORDER.index(work.specs[0].acts_on), work.specs[0].key))
     for work in works:

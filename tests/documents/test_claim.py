@@ -15,17 +15,18 @@ import pandas as pd
 import pytest
 
 from stages import config, files
-from stages.config import BASELINE, Params
-from stages.documents import DOCUMENTS, evidence
+from stages.config import BASELINE, DEFAULT, TRACKS, TUNED, Params
+from stages.documents import DOCUMENTS, evidence, rules
 from stages.documents.changes import CHANGES
-from stages.documents.claim import Claim, Part, Percent, Points, Same, judge
+from stages.documents.claim import Claim, EveryRun, Part, Percent, Points, Same, judge, measures
 from stages.documents.claims import CLAIMS
 from stages.documents.evidence import EVALUATION, Evidence, ExperimentEvidence, Measure, OutcomeKey, indexed
 from stages.documents.face_notebook.claims import COCKTAIL, PENALTIES, REGULARIZERS
 from stages.errors import UserError
+from stages.statistics import as_independent, mean_interval, search_correlation
 
 PROMISED = {
-    "000": ["decay-is-l2-under-sgd"],
+    "000": ["decay-is-l2-under-sgd", "decay-helps-logistic"],
     "001": [
         "penalties-shrink-weights",
         "penalties-help",
@@ -66,8 +67,8 @@ def toy_evidence(deviations: dict[str, float] | None = None, **cases: list[float
 
 
 def spread(place: int, seed: int) -> float:
-    """A little that gives intervals a width, for those without get no verdict."""
-    return 1e-9 * (place + 1) * seed
+    """A little that gives intervals a width, for those without are judged by counting."""
+    return 1e-9 * (place + 1) ** 2 * seed
 
 
 def measure(case: str, experiment: str = "toy") -> Measure:
@@ -230,11 +231,52 @@ def test_what_has_no_interval_is_undecided_and_can_be_written(
     files.write_json(tmp_path / "claims.json", [entry])
 
 
-def test_an_effect_that_is_the_same_in_every_seed_is_undecided(params: Params) -> None:
-    table = pd.DataFrame({"case": "a", "seed": range(3), "metric": "m", "value": [0.5] * 3})
-    found = Evidence({"toy": ExperimentEvidence("f", "A toy", indexed(table), {})})
+def constant(value: float, seeds: int) -> Evidence:
+    table = pd.DataFrame({"case": "a", "seed": range(seeds), "metric": "m", "value": [value] * seeds})
+    return Evidence({"toy": ExperimentEvidence("f", "A toy", indexed(table), {})})
+
+
+@pytest.mark.parametrize(
+    ("value", "sides"),
+    [(0.5, {"greater", "not less"}), (-0.5, {"less"}), (0.0, {"negligible", "not less"})],
+)
+def test_an_effect_that_is_the_same_in_every_seed_is_judged_by_their_number(
+    params: Params, value: float, sides: set[str]
+) -> None:
     for side in ("greater", "less", "negligible", "not less"):
-        assert judge(claim(points("x", side, measure("a"))), found, params)["verdict"] == "undecided"
+        judged = judge(claim(points("x", side, measure("a"))), constant(value, rules.RUNS), params)
+        assert judged["verdict"] == ("holds" if side in sides else "fails")
+        assert judged["parts"][0]["low"] is None
+        few = judge(claim(points("x", side, measure("a"))), constant(value, rules.RUNS - 1), params)
+        assert few["verdict"] == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("missed", "count", "verdict"),
+    [
+        ([0.0] * 10, 10, "holds"),
+        ([0.0] * 9, 9, "undecided"),
+        ([0.0] * 19 + [0.01], 19, "fails"),
+        ([0.5] * 10, 0, "fails"),
+        ([0.0] * 10 + [np.nan], 10, "undecided"),
+    ],
+)
+def test_runs_are_counted_and_all_must(params: Params, missed: list[float], count: int, verdict: str) -> None:
+    table = pd.DataFrame({"case": "a", "seed": range(len(missed)), "metric": "m", "value": missed})
+    toy = ExperimentEvidence("f", "A toy", indexed(table), {})
+    every = claim(EveryRun("x", "runs that fit", measure("a"), "index.html#x"))
+    part = judge(every, Evidence({"toy": toy}), params)["parts"][0]
+    assert (part["count"], part["n"], part["verdict"]) == (count, len(missed), verdict)
+    assert part["low"] <= part["effect"] <= part["high"]
+    assert part["high"] - part["low"] > 5  # percent: never of no width
+    withheld = judge(every, Evidence({"toy": replace(toy, unfinished=frozenset({"a"}))}), params)
+    assert withheld["verdict"] == "undecided"
+
+
+def test_ten_of_ten_runs_say_what_the_rule_says(params: Params) -> None:
+    part = judge(claim(EveryRun("x", "", measure("a"), "")), constant(0.0, rules.RUNS), params)["parts"][0]
+    assert part["low"] == pytest.approx(100 * 0.025 ** (1 / rules.RUNS), rel=1e-4)  # all of n: (alpha / 2)^(1 / n)
+    assert 69 < part["low"] < 70
 
 
 def test_what_rests_on_a_network_that_has_not_finished_is_undecided(params: Params) -> None:
@@ -260,14 +302,82 @@ def test_the_benchmark_says_which_of_its_variants_have_not_finished(
     write_benchmark(tmp_path, params)
     file = tmp_path / "data/evaluation/runs.parquet"
     runs = pd.read_parquet(file)
-    runs["unfinished"] = (runs["variant"] == "augmentation") & (runs["task"] == "clean") & (runs["seed"] == 1)
+    own = (runs["variant"] == "augmentation") & (runs["task"] == "clean") & (runs["track"] == TUNED)
+    runs["unfinished"] = own & (runs["seed"] == params.splits.first) & (runs["repeat"] == 1)
     runs.to_parquet(file)
     monkeypatch.chdir(tmp_path)
     found = evidence.read(params, [])
-    assert found.experiments[EVALUATION].unfinished == {"augmentation/clean"}
+    assert found.experiments[EVALUATION].unfinished == {"augmentation/clean/tuned"}
     assert judge(next(entry for entry in CLAIMS if entry.id == "augmentation-helps"), found, params)["verdict"] == (
         "undecided"
     )
+
+
+def test_each_claim_on_the_benchmark_is_judged_on_the_track_that_the_rules_name() -> None:
+    for entry in CLAIMS:
+        terms = [term for part in entry.parts if not isinstance(part, Same) for m in measures(part) for term in m.terms]
+        tracks = {outcome.case.split("/")[2] for _, outcome in terms if outcome.experiment == EVALUATION}
+        assert tracks == ({rules.TRACKS[entry.id]} if entry.id in rules.TRACKS else set())
+    assert rules.TRACKS.keys() <= {entry.id for entry in CLAIMS}
+
+
+def test_the_rules_say_what_the_parameters_say(params: Params) -> None:
+    text = next(rule.text for rule in rules.RULES if rule.name == "Smallest effect that matters")
+    assert f"{params.claims.points:g} point of accuracy, {params.claims.percent:g} %" in text
+    assert params.splits.first >= 100
+    assert params.evaluation.confidence == 0.95
+    assert date.fromisoformat(rules.FROZEN) >= max(date.fromisoformat(change.date) for change in CHANGES)
+
+
+def test_repeats_are_averaged_before_seeds_are_compared(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_benchmark(tmp_path, params)
+    file = tmp_path / "data/evaluation/runs.parquet"
+    runs = pd.read_parquet(file)
+    runs["val_accuracy"] = 0.2 + 0.4 * runs["repeat"]
+    runs.loc[(runs["seed"] == 101) & (runs["repeat"] == 1), "val_accuracy"] = np.nan
+    runs.to_parquet(file)
+    monkeypatch.chdir(tmp_path)
+    values = evidence.read(params, []).values(evidence.of_benchmark("l1", "clean", "val_accuracy", TUNED)).iloc[:, 0]
+    assert np.isnan(values[101])
+    assert values.drop(101).to_numpy() == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("luck", [0.0, 0.05])
+def test_the_interval_of_tuned_variants_is_that_of_the_comparisons(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, luck: float
+) -> None:
+    """Pooled over the variants, the luck of the search widens the interval of tuned ones, and of no others."""
+    write_benchmark(tmp_path, params)
+    file, generator = tmp_path / "data/evaluation/runs.parquet", np.random.default_rng(0)
+    runs = pd.read_parquet(file)
+    own = runs["variant"].map({name: generator.normal(0, luck, params.tune.searches) for name in params.variants})
+    searches = [params.search(seed) for seed in runs["seed"]]
+    of_search = np.stack(own.to_list())[np.arange(len(runs)), searches]
+    runs["test_accuracy"] = 0.7 + of_search + generator.normal(0, 0.01, len(runs))
+    runs.to_parquet(file)
+    monkeypatch.chdir(tmp_path)
+    found = evidence.read(params, [])
+    seeds = runs.groupby(["task", "track", "variant", "seed"])["test_accuracy"].mean().unstack("seed")
+    for track in (DEFAULT, TUNED):
+        family = seeds.loc["clean", track]
+        references = [variant.against for variant in params.variants.values()]
+        own, others = family.loc[list(params.variants)].to_numpy(), family.loc[references].to_numpy()
+        differences = (own - others)[[name != other for name, other in zip(params.variants, references, strict=True)]]
+        searched = np.array([params.search(seed) for seed in family.columns])
+        correlation = search_correlation(differences, searched) if track == TUNED else 0.0
+        assert (correlation > 0.3) == (luck > 0 and track == TUNED)
+        difference = (family.loc["l1"] - family.loc["none"]).to_numpy()
+        spread = as_independent(difference, searched, correlation) if track == TUNED else difference
+        expected = mean_interval(spread, 0.95)
+        measured = evidence.of_benchmark("l1", "clean", "test_accuracy", track) - evidence.of_benchmark(
+            "none", "clean", "test_accuracy", track
+        )
+        part = judge(claim(points("x", "greater", measured)), found, params)["parts"][0]
+        assert [part["effect"], part["low"], part["high"]] == pytest.approx(
+            [100 * expected.mean, 100 * expected.low, 100 * expected.high], rel=1e-4
+        )
 
 
 def test_changes_of_the_rules_are_dated_in_order_and_name_claims() -> None:
@@ -293,8 +403,7 @@ def everything(effect: Callable[[str], float]) -> Evidence:
             if isinstance(part, Same):
                 deviations.setdefault(part.experiment, {})[part.identity] = float(part.expected == "differs")
                 continue
-            measures = [part.difference] if isinstance(part, Points) else [part.value, part.reference]
-            for _, outcome in (term for each in measures for term in each.terms):
+            for _, outcome in (term for each in measures(part) for term in each.terms):
                 rows.setdefault(outcome.experiment, set()).add((outcome.case, outcome.metric))
     experiments = {}
     for name in rows.keys() | deviations.keys():
@@ -304,7 +413,10 @@ def everything(effect: Callable[[str], float]) -> Evidence:
             for seed in range(4)
         ]
         outcomes = indexed(pd.DataFrame(table, columns=["case", "seed", "metric", "value"]))
-        experiments[name] = ExperimentEvidence(f"data/{name}", name, outcomes, deviations.get(name, {}))
+        searches = pd.Series(range(4))
+        experiments[name] = ExperimentEvidence(
+            f"data/{name}", name, outcomes, deviations.get(name, {}), searches=searches
+        )
     return Evidence(experiments)
 
 
@@ -374,18 +486,22 @@ def test_results_older_than_the_parameters_are_refused(
 
 
 def write_benchmark(folder: Path, params: Params) -> None:
-    """An evaluation in which augmentation gains ten points and nothing else does anything."""
+    """An evaluation in which augmentation, tuned, gains ten points and nothing else does anything."""
     table = pd.DataFrame(
         {
             "variant": variant,
             "task": task,
+            "track": track,
             "seed": seed,
-            "test_accuracy": 0.7 + 0.1 * (variant == "augmentation") + spread(place, seed),
+            "repeat": repeat,
+            "test_accuracy": 0.7 + 0.1 * (variant == "augmentation" and track == TUNED) + spread(place, seed),
             "train_accuracy": 0.5 + spread(place, seed),
         }
         for place, variant in enumerate(params.variants)
         for task in ("clean", "partly_random", "random")
-        for seed in range(3)
+        for track in TRACKS
+        for seed in params.splits.drawn(8)
+        for repeat in range(2)
     )
     table = table.assign(
         val_accuracy=0.7, accuracy_on_wrong_given=0.4, fgsm_drop=0.1, param_norm=3.0, diverged=False, unfinished=False

@@ -53,6 +53,11 @@ def entry(id: str, verdict: str, *parts: Any, rule: str = "all") -> dict[str, An
     }
 
 
+RULES = {
+    "date": "2026-01-03",
+    "rules": [{"name": "Headline", "text": "By `points`."}],
+    "tracks": {"one-effect": "tuned", "in-percent": "default", "two-effects": "tuned"},
+}
 CHANGES = [{"date": "2026-01-02", "rule": "one-effect", "text": "Another *rule*, `twice`."}]
 SHARED = {"case": "a case", "text": HOSTILE, "figure": "documents/linear_decay.html"}
 LEDGER = [
@@ -80,7 +85,12 @@ LEDGER = [
         "withheld",
         "undecided",
         effect("greater", 2.0, 3.0, "undecided", "a") | {"unfinished": ["small_lr/random"]},
-        effect("greater", 2.0, 2.0, "undecided", "b"),
+        effect("greater", 2.0, 2.0, "undecided", "b") | {"low": None, "high": None},
+    ),
+    entry(
+        "counted",
+        "fails",
+        effect("every", 55.5, 99.7, "fails", unit="runs") | {"count": 9, "n": 10, "values": {"0": 0.0, "1": 1.0}},
     ),
 ]
 
@@ -94,7 +104,7 @@ def files() -> dict[str, str | bytes]:
         "number": number,
         "smallest": "1 point",
     }
-    return claims.build(claims.Ledger(LEDGER, CHANGES), claims.figures(LEDGER), context)
+    return claims.build(claims.Ledger(LEDGER, RULES, CHANGES), claims.figures(LEDGER), context)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +147,21 @@ def test_the_data_behind_a_claim_are_linked(files: dict[str, str | bytes], page:
 
 def test_a_verdict_that_is_withheld_says_why(page: str) -> None:
     assert "unfinished: small_lr/random" in section(page, "withheld")
-    assert "every seed the same" in section(page, "withheld")
+    assert "the same in 3 of 3 seeds" in section(page, "withheld")
+
+
+def test_runs_are_counted(page: str) -> None:
+    text = section(page, "counted")
+    assert "9 of 10 runs" in text
+    assert "[56, 100] %" in text
+    assert "every run" in text
+
+
+def test_the_rules_stand_with_their_date_and_the_tracks(page: str) -> None:
+    text = unescape(re.sub(r"<[^>]+>", "", page.split('<section aria-labelledby="frozen"')[1].split("</section>")[0]))
+    assert "The rules of 2026-01-03" in text
+    assert "By points." in text
+    assert "on the track tuned: one-effect, two-effects; and on the track default: in-percent." in text
 
 
 def test_changes_of_the_rules_are_told(page: str) -> None:
@@ -152,7 +176,7 @@ def test_the_data_of_the_benchmark_have_a_page() -> None:
         "percent": percent,
         "smallest": "",
     }
-    page = str(claims.build(claims.Ledger(ledger, []), [], context)["claims.html"])
+    page = str(claims.build(claims.Ledger(ledger, RULES, []), [], context)["claims.html"])
     assert "Tested on Generated points." in section(page, "one-effect")
     assert page.count('<a href="data.html#tasks">Generated</a>; Generated points') == 1
 
@@ -197,7 +221,7 @@ def test_a_figure_for_each_unit_and_kind_that_occurs() -> None:
 def test_claims_by_document_and_a_ledger_that_is_missing(tmp_path: Path) -> None:
     assert [claim["id"] for claim in claims.by_document(LEDGER)["001"]] == [claim["id"] for claim in LEDGER]
     assert claims.by_document(LEDGER)["004"] == []
-    (tmp_path / "claims.json").write_text(json.dumps({"claims": LEDGER, "changes": CHANGES}))
-    assert claims.read(tmp_path / "claims.json") == (LEDGER, CHANGES)
+    (tmp_path / "claims.json").write_text(json.dumps({"claims": LEDGER, "rules": RULES, "changes": CHANGES}))
+    assert claims.read(tmp_path / "claims.json") == (LEDGER, RULES, CHANGES)
     with pytest.raises(UserError, match="missing"):
         claims.read(tmp_path / "absent.json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,17 +16,18 @@ from stages.reporting.figures import spread
 from stages.reporting.pages import finding
 from stages.reporting.tables import number
 
-SEEDS = 5
+SEEDS, FIRST = 6, 100
 TASKS = config.load().tasks
 
 
 def replicas(**changes: dict[str, list[float | None]]) -> pd.DataFrame:
-    """The reference and one variant on every task; `changes` by metric and variant, the same on each task."""
+    """The reference and one variant on every task and track; `changes` by metric and variant, the same on each."""
     rows = []
     for variant in ("none", "other"):
-        for task in TASKS:
-            for seed in range(SEEDS):
-                row = {"variant": variant, "task": task, "seed": seed} | {metric: float(seed) for metric in METRICS}
+        for name, task in TASKS.items():
+            for track, seed in product(task.tracks(name), range(SEEDS)):
+                row = {"variant": variant, "task": name, "track": track, "seed": FIRST + seed, "repeat": 0}
+                row |= {metric: float(seed) for metric in METRICS}
                 row |= {"diverged": variant == "other" and seed == 0, "unfinished": False}
                 row |= {metric: values[variant][seed] for metric, values in changes.items() if variant in values}
                 rows.append(row)
@@ -38,11 +41,13 @@ def shifted(by: float) -> list[float]:
 
 def compared(table: pd.DataFrame) -> Comparison:
     params = config.load()
-    return Comparison(compare(table, params.claims, params.evaluation.confidence), ("none", "other"), tuple(TASKS))
+    against = {"none": "none", "other": "none"}
+    found = compare(table, params.claims, params.evaluation.confidence, FIRST, SEEDS, against)
+    return Comparison(found, ("none", "other"), tuple(TASKS))
 
 
 def test_a_constant_shift_is_decided_however_much_the_seeds_differ() -> None:
-    estimate = compared(replicas(test_accuracy={"other": shifted(0.25)}))["other", "clean", "test_accuracy"]
+    estimate = compared(replicas(test_accuracy={"other": shifted(0.25)}))["other", "clean", "test_accuracy", "tuned"]
     assert estimate.difference is not None
     found = (estimate.difference.mean, estimate.difference.low, estimate.difference.high)
     assert found == pytest.approx((25, 25, 25), abs=1e-3)
@@ -73,41 +78,57 @@ def test_pairs_are_made_by_seed_not_by_row() -> None:
 )
 def test_verdict_follows_what_the_metric_counts_as_better(metric: str, shift: float | None, verdict: str) -> None:
     table = replicas(**{metric: {"other": [*range(SEEDS)][::-1] if shift is None else shifted(shift)}})
-    assert compared(table)["other", "random", metric].verdict == verdict
-    assert compared(table)["none", "random", metric].verdict == ""
+    assert compared(table)["other", "random", metric, "tuned"].verdict == verdict
+    assert compared(table)["none", "random", metric, "tuned"].verdict == ""
 
 
 def test_what_is_not_defined_is_left_out_of_the_mean_and_of_the_pairs() -> None:
     table = replicas(
-        epochs_to_fit={"none": [None, 1, 2, 3, 4], "other": [0, 1, None, 3, 6]},
-        test_loss={"other": [np.inf, 1, 2, 3, 4]},
+        epochs_to_fit={"none": [None, 1, 2, 3, 4, 5], "other": [0, 1, None, 3, 6, 5]},
+        test_loss={"other": [np.inf, 1, 2, 3, 4, 5]},
         accuracy_on_wrong_given={"other": [None] * SEEDS},
     ).astype({"epochs_to_fit": "Int64"})
     comparison = compared(table)
-    fitted = comparison["other", "clean", "epochs_to_fit"]
-    assert (fitted.value.n, fitted.value.mean) == (4, 2.5)
+    fitted = comparison["other", "clean", "epochs_to_fit", "tuned"]
+    assert (fitted.value.n, fitted.value.mean) == (5, 3)
     assert fitted.difference is not None
-    assert (fitted.difference.n, fitted.difference.mean) == (3, pytest.approx(2 / 3))
-    assert comparison["other", "clean", "test_loss"].value.n == 4
-    nothing = comparison["other", "clean", "accuracy_on_wrong_given"]
+    assert (fitted.difference.n, fitted.difference.mean) == (4, pytest.approx(1 / 2))
+    assert comparison["other", "clean", "test_loss", "tuned"].value.n == 5
+    nothing = comparison["other", "clean", "accuracy_on_wrong_given", "tuned"]
     assert (nothing.value.n, nothing.difference, nothing.verdict) == (0, None, "")
 
 
 @pytest.mark.parametrize("variant", ["none", "other"])
-def test_one_replica_that_has_not_finished_takes_the_verdict_of_its_comparisons(variant: str) -> None:
-    table = replicas(test_accuracy={"other": shifted(1)})
-    table.loc[(table["variant"] == variant) & (table["task"] == "clean") & (table["seed"] == 3), "unfinished"] = True
+def test_what_is_memorized_is_not_judged_while_one_replica_was_still_learning(variant: str) -> None:
+    table = replicas(test_accuracy={"other": shifted(1)}, accuracy_on_wrong_given={"other": shifted(1)})
+    own = (table["variant"] == variant) & (table["track"] == "tuned") & (table["task"] == "clean")
+    table.loc[own & (table["seed"] == FIRST + 3), "unfinished"] = True
     comparison = compared(table)
-    assert comparison[variant, "clean", "test_accuracy"].unfinished == 1
-    assert {comparison["other", "clean", metric].verdict for metric in METRICS} == {"unfinished"}
-    assert comparison["other", "random", "test_accuracy"].verdict == "better"
-    assert [name for name, _ in finding(comparison, "clean", TASKS["clean"]).unfinished] == ["other"]
+    assert comparison[variant, "clean", "test_accuracy", "tuned"].unfinished == 1
+    assert comparison["other", "clean", "accuracy_on_wrong_given", "tuned"].verdict == "unfinished"
+    assert comparison["other", "clean", "test_accuracy", "tuned"].verdict == "better"
+    assert comparison["other", "random", "accuracy_on_wrong_given", "tuned"].verdict == "higher"
 
 
 def test_diverged_replicas_count() -> None:
-    comparison = compared(replicas())
-    assert comparison["other", "clean", "test_accuracy"].diverged == 1
-    assert comparison["other", "clean", "test_accuracy"].value.n == SEEDS
+    estimate = compared(replicas())["other", "clean", "test_accuracy", "tuned"]
+    assert (estimate.diverged, estimate.value.n) == (1, SEEDS)
+
+
+def test_every_track_has_its_reference_and_only_tuned_ones_have_no_difference() -> None:
+    comparison = compared(replicas(test_accuracy={"other": shifted(0.25)}))
+    for name, task in TASKS.items():
+        for track in task.tracks(name):
+            own = comparison["other", name, "test_accuracy", track]
+            assert own.simultaneous
+            assert own.improvement
+            assert own.rank
+            assert own.simultaneous.mean == pytest.approx(25, abs=1e-3)
+            assert own.improvement.mean == 1  # a probability, whatever the unit of the metric
+            assert own.rank.mean == 1
+            reference = comparison["none", name, "test_accuracy", track]
+            assert (reference.difference is None) == (track != "default")
+    assert comparison.get("other", "clean", "test_accuracy", "tuned_clean") is None
 
 
 def test_finding_counts_every_variant_once() -> None:
@@ -118,8 +139,10 @@ def test_finding_counts_every_variant_once() -> None:
 def test_a_curve_carries_the_last_finite_value_of_a_replica_that_stopped() -> None:
     parts = []
     for task in TASKS:
-        whole = pd.DataFrame({"task": task, "seed": 0, "epoch": range(5), "loss": [4.0, 3.0, 2.0, 1.0, 0.0]})
-        stopped = pd.DataFrame({"task": task, "seed": 1, "epoch": range(3), "loss": [6.0, 5.0, np.inf]})
+        whole = pd.DataFrame(
+            {"task": task, "seed": 0, "repeat": 0, "epoch": range(5), "loss": [4.0, 3.0, 2.0, 1.0, 0.0]}
+        )
+        stopped = pd.DataFrame({"task": task, "seed": 0, "repeat": 1, "epoch": range(3), "loss": [6.0, 5.0, np.inf]})
         parts += [whole, stopped]
     curve = spread(pd.concat(parts), "loss", TASKS, np.array([0, 2, 4]), scale=10)
     clean = curve[curve["panel"] == "Clean labels"]

@@ -14,7 +14,7 @@ from PIL import Image
 from stages.reporting import images
 from stages.reporting.colors import PALETTE
 from stages.tasks import read
-from tests.reporting.sample import ROOT, TASKS
+from tests.reporting.sample import FIRST, ROOT, TASKS
 
 
 def luminance(color: str) -> float:
@@ -74,7 +74,7 @@ def test_samples_are_images_of_the_pool_with_their_labels(
             top, left = sample.row * sheet.edge, sample.column * sheet.edge
             pixels = picture[top : top + sheet.edge : step, left : left + sheet.edge : step]
             (index,) = np.flatnonzero((pool.images[..., 0] == pixels).all((1, 2)))
-            assert index in pool.tasks[name].splits[0].train
+            assert index in pool.tasks[name].splits[FIRST].train
             assert sample.label == pool.classes[pool.tasks[name].labels[index]]
             assert sample.true == pool.classes[pool.true[index]]
     if name != "partly_random":  # so few wrong ones may be missed

@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from dvc.utils.serialize import dumps_yaml, loads_yaml
-from scipy import stats
 
 from stages import config, report, timing
 from stages.metrics import METRICS, VERDICTS
@@ -31,6 +30,7 @@ from stages.reporting.colors import PALETTE
 from tests.reporting.sample import (
     CLASSES,
     DIVERGED,
+    EPOCHS,
     HOSTILE,
     ROOT,
     SEEDS,
@@ -112,7 +112,18 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_site_has_a_page_for_each_variant_and_no_other(documents: dict[str, Document]) -> None:
-    shared = ("index", "data", "methods", "claims", "documents/index", "documents/replay", "documents/toy_dropout")
+    shared = (
+        "index",
+        "data",
+        "methods",
+        "claims",
+        "recommendation",
+        "tuning",
+        "grid",
+        "documents/index",
+        "documents/replay",
+        "documents/toy_dropout",
+    )
     assert set(documents) == {f"{name}.html" for name in (*shared, *(f"variants/{name}" for name in VARIANTS))}
 
 
@@ -181,42 +192,76 @@ def test_ids_are_unique(documents: dict[str, Document]) -> None:
         assert len(document.ids) == len(set(document.ids))
 
 
-def test_headline_holds_the_means_and_paired_intervals(documents: dict[str, Document], project: Path) -> None:
+@pytest.fixture(scope="session")
+def headline(documents: dict[str, Document]) -> dict[str, dict[str, list[str]]]:
+    """The five cells of each task, default, tuned, difference, probability and rank, by row."""
+    rows = documents["index.html"].tables["table-headline"][2:]
+    return {row[0]: {task: row[1 + 5 * i : 6 + 5 * i] for i, task in enumerate(TASKS)} for row in rows}
+
+
+def numbers(text: str) -> list[float]:
+    return [float(each) for each in re.findall(r"[-+]?\d+(?:\.\d+)?", text.replace("\u2212", "-"))]
+
+
+def test_headline_holds_the_means_and_simultaneous_intervals(
+    headline: dict[str, dict[str, list[str]]], project: Path
+) -> None:
     runs = pd.read_parquet(project / "data/evaluation/runs.parquet")
-    rows = {row[0]: row for row in documents["index.html"].tables["table-headline"][2:]}
-    assert list(rows) == list(VARIANTS)
-    for variant, row in rows.items():
-        for place, task in enumerate(TASKS):
-            own, reference = (
-                100 * runs[(runs["variant"] == name) & (runs["task"] == task)].sort_values("seed")["test_accuracy"]
-                for name in (variant, "none")
-            )
-            assert row[1 + 2 * place] == f"{own.mean():.1f}"
-            shown = row[2 + 2 * place]
-            if variant == "none":
-                assert shown == "–"
-                continue
-            interval = stats.ttest_rel(own, reference).confidence_interval(0.95)
-            numbers = [float(text) for text in re.findall(r"[-+]?\d+\.\d", shown.replace("\u2212", "-"))]
-            expected = [np.mean(own.to_numpy() - reference.to_numpy()), interval.low, interval.high]
-            assert numbers == pytest.approx(expected, abs=0.0501)
-            unfinished = (variant, task) == UNFINISHED[:2]
-            assert ("… unfinished" in shown) == unfinished
-            assert ("▲ better" in shown) == (interval.low >= 1 and not unfinished)  # of the smallest that matters
-            assert ("▼ worse" in shown) == (interval.high <= -1 and not unfinished)
-        assert row[-3] == str(SEEDS)
-        assert row[-2] == ("1⚠ diverged" if variant == DIVERGED[0] else "0")
-        assert row[-1] == ("1… unfinished" if variant == UNFINISHED[0] else "0")
-    assert "▼ worse" in rows["large_lr"][2]
+    means = runs.groupby(["variant", "task", "track", "seed"])["test_accuracy"].mean()
+    found = pd.read_parquet(project / "data/comparisons.parquet").query("metric == 'test_accuracy'")
+    rows = found.set_index(["variant", "task", "track"])
+    assert list(headline)[: len(VARIANTS)] == list(VARIANTS)
+    for variant, task in product(VARIANTS, TASKS):
+        default, tuned, difference, better, rank = headline[variant][task]
+        row = rows.loc[(variant, task, "tuned")]
+        own, reference = (100 * means[name, task, "tuned"] for name in (variant, "none"))
+        assert numbers(default) == [pytest.approx(100 * means[variant, task, "default"].mean(), abs=0.0501)]
+        assert numbers(tuned) == [pytest.approx(own.mean(), abs=0.0501)]
+        assert ("… unfinished" in tuned) == ((variant, task) == UNFINISHED[:2])
+        ends = [round(float(row[f"rank_{end}"])) for end in ("low", "high")]
+        assert numbers(rank) == sorted(set(ends))
+        if variant == "none":
+            assert (difference, better) == ("–", "–")
+            continue
+        bounds = [100 * row["simultaneous_low"], 100 * row["simultaneous_high"]]
+        assert numbers(difference) == pytest.approx([(own - reference).mean(), *bounds], abs=0.0501)
+        assert ("▲ better" in difference) == (bounds[0] >= 1)  # of the smallest difference that matters
+        assert ("▼ worse" in difference) == (bounds[1] <= -1)
+        shown = [row[name] for name in ("improvement", "improvement_low", "improvement_high")]
+        assert numbers(better) == pytest.approx(shown, abs=0.00501)
+    assert "▼ worse" in headline["large_lr"]["clean"][2]
+
+
+def test_models_that_are_no_networks_stand_at_the_end_of_the_headline(
+    headline: dict[str, dict[str, list[str]]], project: Path
+) -> None:
+    found = pd.read_parquet(project / "data/evaluation/classical.parquet").groupby(["method", "task"])
+    assert list(headline)[len(VARIANTS) :] == ["logistic regression", "random forest"]
+    for (method, task), mean in found["test_accuracy"].mean().items():
+        cells = headline[method.replace("_", " ")][task]
+        assert numbers(cells[0]) == [pytest.approx(100 * mean, abs=0.0501)]
+        assert set(cells[1:]) == {"–"}
+
+
+def test_tasks_of_the_grid_are_not_on_the_pages_of_the_main_tasks(documents: dict[str, Document], copy: Path) -> None:
+    grid = config.load().grid
+    assert grid
+    for name, page in documents.items():
+        if name not in ("grid.html", "recommendation.html"):
+            assert not [task for task in grid.values() if task.title in page.text or task.heading in page.text]
+    assert not set(pd.read_csv(copy / "reports/tables/runs.csv")["task"]) & set(grid)
 
 
 def test_summary_names_the_variants_whose_interval_lies_beyond_what_matters(documents: dict[str, Document]) -> None:
     text = " ".join(documents["index.html"].text.split())
-    assert re.search(r"On clean labels, no variant is better than none; 1 is worse: large_lr \(−9\d\.\d\)", text)
+    assert re.search(
+        r"On clean labels, no tuned variant is better than tuned none; 1 is worse: large_lr \(−6\d\.\d\)", text
+    )
 
 
 def test_every_metric_is_defined_on_the_page_of_the_methods(documents: dict[str, Document], project: Path) -> None:
-    columns = pd.read_parquet(project / "data/evaluation/runs.parquet").columns.difference(["variant", "task", "seed"])
+    columns = pd.read_parquet(project / "data/evaluation/runs.parquet").columns
+    columns = columns.difference(["variant", "task", "track", "seed", "repeat"])
     page = documents["methods.html"]
     links = {link.removeprefix("../") for link in documents["variants/l1.html"].links}
     for key in columns:
@@ -233,7 +278,7 @@ def test_verdicts_have_the_same_names_everywhere(reports: Path) -> None:
         table = pd.read_csv(path, keep_default_na=False)
         if "verdict" in table and not path.stem.startswith("claims"):  # those are verdicts on claims
             found |= set(table["verdict"])
-    assert {"worse", "undecided", "unfinished"} <= found <= {*VERDICTS, ""}
+    assert {"worse", "undecided"} <= found <= {*VERDICTS, ""}
     assert set(charts.DIRECTIONS) <= set(VERDICTS)
     macros = (ROOT / "stages/reporting/templates/macros.html").read_text()
     marks = re.search(r"set marks = (\{.+?\})", macros)
@@ -242,35 +287,45 @@ def test_verdicts_have_the_same_names_everywhere(reports: Path) -> None:
 
 
 def test_csv_of_the_headline_agrees_with_the_replicas(reports: Path, project: Path) -> None:
-    table = pd.read_csv(reports / "tables/headline.csv").set_index(["metric", "variant", "task"])
-    runs = pd.read_parquet(project / "data/evaluation/runs.parquet").groupby(["variant", "task"])
-    means, counts = 100 * runs["test_accuracy"].mean(), runs["diverged"].sum()
+    table = pd.read_csv(reports / "tables/headline.csv").set_index(["metric", "variant", "task", "track"])
+    runs = pd.read_parquet(project / "data/evaluation/runs.parquet")
+    keys = ["variant", "task", "track"]
+    runs = runs[runs["task"].isin(TASKS)].groupby([*keys, "seed"])[["test_accuracy", "diverged"]].agg(["mean", "sum"])
+    means = 100 * runs["test_accuracy", "mean"].groupby(keys).mean()
+    counts = runs["diverged", "sum"].groupby(keys).sum()
     for key, mean in means.items():
         assert table.loc[("test_accuracy", *key), "mean"] == pytest.approx(mean, rel=1e-5)
         assert table.loc[("test_accuracy", *key), "diverged"] == counts[key]
-    assert table["replicas"].eq(SEEDS).all()
 
 
 def test_the_headline_follows_from_the_published_seeds(
-    documents: dict[str, Document], reports: Path, project: Path
+    documents: dict[str, Document], headline: dict[str, dict[str, list[str]]], reports: Path, project: Path
 ) -> None:
     assert "tables/runs.csv" in documents["index.html"].links
     assert "](tables/runs.csv)" in (reports / "README.md").read_text()
     runs = pd.read_csv(reports / "tables/runs.csv", float_precision="round_trip", dtype={"epochs_to_fit": "Int64"})
-    measured = pd.read_parquet(project / "data/evaluation/runs.parquet")
-    pd.testing.assert_frame_equal(runs, measured, check_exact=True)
-    assert list(runs[["variant", "task", "seed"]].itertuples(index=False, name=None)) == [
-        *product(VARIANTS, TASKS, range(SEEDS))
-    ]
-    rows = {row[0]: row for row in documents["index.html"].tables["table-headline"][2:]}
-    for (variant, task), mean in (100 * runs.groupby(["variant", "task"])["test_accuracy"].mean()).items():
-        assert rows[variant][1 + 2 * TASKS.index(task)] == f"{mean:.1f}"
+    measured = pd.read_parquet(project / "data/evaluation/runs.parquet").query("task in @TASKS")
+    pd.testing.assert_frame_equal(runs, measured.reset_index(drop=True), check_exact=True)
+    means = runs.groupby(["variant", "task", "track", "seed"])["test_accuracy"].mean()
+    for (variant, task, track), mean in (100 * means.groupby(["variant", "task", "track"]).mean()).items():
+        if track != "tuned_clean":
+            assert headline[variant][task][track == "tuned"].startswith(f"{mean:.1f}")
 
 
 def test_published_seeds_are_in_the_order_of_the_parameters(reports: Path, project: Path) -> None:
     shuffled = pd.read_parquet(project / "data/evaluation/runs.parquet").sample(frac=1, random_state=0)
     results: Any = SimpleNamespace(replicas=shuffled, params=SimpleNamespace(variants=VARIANTS, tasks=TASKS))
     assert tables.runs(results) == (reports / "tables/runs.csv").read_text()
+
+
+def test_a_share_that_all_seeds_have_is_a_count(documents: dict[str, Document]) -> None:
+    rows = {row[0]: row[1:] for row in documents["index.html"].tables["table-memorization"][2:]}
+    for row in rows.values():
+        # Of partly random labels: three tracks, the true class and epochs to fit; then the same of random ones.
+        assert [cell.split() for cell in row[5:7]] == [["100.0", str(SEEDS), "of", str(SEEDS)]] * 2
+        assert all(re.search(r"\[.+\]", cell) for cell in row[:3])
+    for page in ("index.html", "variants/l1.html"):
+        assert not re.search(r"\[(\S+), \1\]", documents[page].text)
 
 
 def test_every_csv_is_a_table_and_is_linked(documents: dict[str, Document], reports: Path) -> None:
@@ -295,7 +350,7 @@ def test_every_chart_is_vega_lite(reports: Path) -> None:
 
 def test_figures_are_svg_that_turn_dark(reports: Path) -> None:
     pictures = sorted(reports.glob("figures/*.svg"))
-    assert len(pictures) > 2 + 4 * len(VARIANTS)
+    assert len(pictures) > 5 + 6 * len(VARIANTS)
     for picture in pictures:
         text = picture.read_text()
         ElementTree.fromstring(text)
@@ -315,7 +370,8 @@ def test_text_of_others_is_never_markup(documents: dict[str, Document], reports:
     for path in reports.glob("figures/*.svg"):
         assert "<script" not in path.read_text()
     assert "<script>" not in (reports / "README.md").read_text()
-    assert site.markdown("<b>[a](b)|`c`*d*_e_") == r"\<b\>\[a\](b)\|\`c\`\*d\*\_e\_"
+    assert site.markdown("<b>[a](b)|`c`*d*_e_") == r"\<b\>\[a\](b)\|`c`\*d\*\_e\_"
+    assert site.markdown("a`<b>`") == r"a\`\<b\>\`"
 
 
 @pytest.mark.parametrize(
@@ -345,11 +401,11 @@ def test_banner_says_which_data_this_is(documents: dict[str, Document]) -> None:
 
 
 def test_divergence_is_shown_and_counted(documents: dict[str, Document]) -> None:
-    variant, _, seed = DIVERGED
+    variant, _, _, seed = DIVERGED
     text = " ".join(documents[f"variants/{variant}.html"].text.split())
-    assert f"1 of {3 * SEEDS} replicas diverged." in text
-    assert f"seed {seed} on random labels after 4 epochs" in text
-    assert f"large_lr 1 of {SEEDS} on random labels" in " ".join(documents["index.html"].text.split())
+    assert f"1 of {7 * SEEDS} networks diverged." in text  # two tracks, and three where labels are partly random
+    assert f"seed {seed} on random labels (tuned) after 4 epochs" in text
+    assert f"large_lr 1 of {SEEDS} on random labels (tuned)" in " ".join(documents["index.html"].text.split())
     assert "diverged." not in documents["variants/l1.html"].text
 
 
@@ -366,10 +422,36 @@ def test_page_of_a_variant_says_what_it_is(documents: dict[str, Document]) -> No
         assert unescape(shown[1]) == (ROOT / file).read_text()
     assert "<details open" not in html
     parameters = {row[0]: row[1:] for row in document.tables["table-l1-parameters"][1:]}
-    assert parameters["l1.strength"] == ["0.001", "its own"]
-    assert parameters["training.lr"] == ["0.05", "shared"]
-    changed = documents["variants/large_lr.html"].tables["table-large_lr-parameters"][1:]
-    assert ["training.lr", "0.2", "its own (shared: 0.05)"] in changed
+    assert parameters["l1.strength"][:2] == ["0.001", "its own"]
+    assert parameters["training.lr"][:2] == ["0.05", "shared"]
+    assert set(parameters["training.momentum"][2:]) == {"as written"}
+    changed = {row[0]: row[1:] for row in documents["variants/large_lr.html"].tables["table-large_lr-parameters"][1:]}
+    assert changed["training.lr"][:2] == ["0.2", "its own (shared: 0.05)"]
+
+
+def test_page_of_a_variant_says_what_each_search_chose(documents: dict[str, Document], project: Path) -> None:
+    chosen = json.loads((project / "data/tuning/chosen.json").read_text())["l1"]
+    heading, *rows = documents["variants/l1.html"].tables["table-l1-parameters"]
+    tracks = [("clean", "tuned"), ("partly_random", "tuned"), ("partly_random", "tuned_clean")]
+    assert [text.split(" on ")[0] for text in heading[3:]] == ["Tuned", "Tuned", "Tuned by clean labels"]
+    for key, written, _, *cells in rows:
+        if key not in ("l1.strength", "dropout.p", "training.lr"):
+            continue
+        for (task, track), cell in zip(tracks, cells, strict=True):
+            expected = [one["parameters"].get(key, float(written)) for one in chosen[task][track]]
+            if cell != "as written":
+                assert [float(each) for each in cell.split(", ")] == pytest.approx(expected, rel=0.006)
+
+
+def test_a_chart_of_memorization_shows_what_the_histories_hold(reports: Path, project: Path) -> None:
+    curves = pd.read_csv(reports / "figures/l1-wrong.csv")
+    history = pd.read_parquet(project / "data/runs/l1/history.parquet").query("task == 'partly_random'")
+    last = 100 * history[history["epoch"] == EPOCHS].groupby("track")[["wrong_given", "wrong_true"]].mean()
+    shown = curves[(curves["panel"] == "Partly random labels") & (curves["epoch"] == EPOCHS)].set_index("series")
+    assert shown.loc["wrong label", "mean"] == pytest.approx(last.loc["tuned", "wrong_given"], rel=1e-3)
+    assert shown.loc["true label, default", "mean"] == pytest.approx(last.loc["default", "wrong_true"], rel=1e-3)
+    dots = pd.read_csv(reports / "figures/memorization-partly_random.csv")
+    assert len(dots) == 3 * len(VARIANTS)  # a dot for each variant and track
 
 
 def test_confusion_counts_every_test_image_of_every_seed(reports: Path) -> None:

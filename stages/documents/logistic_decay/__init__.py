@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from stages.config import Address, Section
 from stages.documents.base import Document
@@ -11,6 +13,8 @@ from stages.documents.base import Document
 class LogisticDecaySettings(Section):
     data: Literal["generated", "published"]
     url: Address
+    seeds: Annotated[int, Field(ge=2)]
+    """Number of fresh data sets."""
 
 
 DOCUMENT = Document(

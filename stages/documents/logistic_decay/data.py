@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,6 @@ from stages.documents.logistic_decay import LogisticDecaySettings
 from stages.documents.outcome import DataNote
 from stages.errors import UserError
 from stages.tasks import Labels
-
-if TYPE_CHECKING:
-    pass
 
 FILE = "toydata.txt"
 LICENCE = "not stated"
@@ -58,13 +54,19 @@ def load(settings: LogisticDecaySettings, raw: Path) -> ToyPoints:
     )
 
 
+def clouds(rows: int, generator: np.random.Generator) -> tuple[NDArray[np.float32], Labels]:
+    """So many points (rows, 2) of two Gaussian clouds, half of each, about as far apart as the published ones, and
+    their labels (rows,)."""
+    features = np.concatenate([generator.normal(mean, std, (rows // 2, 2)) for mean, std in CLOUDS])
+    return features.astype(np.float32), np.repeat(np.arange(2), rows // 2)
+
+
 def generate() -> ToyPoints:
-    """Two Gaussian clouds of 50 points each, about as far apart as the published ones; always the same."""
-    generator = rng.generator(0, "toydata")
-    features = np.concatenate([generator.normal(mean, std, (ROWS // 2, 2)) for mean, std in CLOUDS])
+    """Two clouds of 50 points each; always the same."""
+    features, labels = clouds(ROWS, rng.generator(0, "toydata"))
     return ToyPoints(
-        features.astype(np.float32),
-        np.repeat(np.arange(2), ROWS // 2),
+        features,
+        labels,
         DataNote(
             f"{ROWS} generated points",
             False,

@@ -2,7 +2,8 @@
 
 The document trains logistic regression on 75 of 100 points, all at once, with the cross-entropy **summed** over them,
 once with SGD's `weight_decay` and once with half of it times the squared norm in the loss. Here the two are followed
-step by step, with momentum and under Adam too; and the decay is put to use on many shuffles of the points.
+step by step, with momentum and under Adam too; and the decay is put to use on many shuffles of the points, and on fresh
+data sets, each with a large test set.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from stages import rng
 from stages.datasets.manifest import RAW
 from stages.documents.base import ExperimentContext
 from stages.documents.logistic_decay import LogisticDecaySettings
-from stages.documents.logistic_decay.data import ToyPoints, load
+from stages.documents.logistic_decay.data import ROWS, ToyPoints, clouds, load
 from stages.documents.outcome import ExperimentOutcome, Identity, Printed, deviation
 
 SHUFFLE_SEED = 123
@@ -43,6 +44,8 @@ the decay off it: 10 %."""
 STRENGTHS = (0.0, 0.3, 2.0, 5.0, 10.0)
 """Strengths of the decay. The document's is a power of two, which adds no rounding; 0.3 does."""
 SHUFFLES = 100
+FRESH, FRESH_TEST = "fresh_", 10_000
+"""What the cases of the fresh data sets begin with, and how many points each is tested on."""
 FAIR_LR, FAIR_EPOCHS = 0.02, 500
 """With the document's learning rate and the strongest decay, each step overshoots, and training never settles."""
 
@@ -77,16 +80,16 @@ ADAM_WAYS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class PointSplits:
-    """R divisions of the points, standardized by mean and standard deviation of the training points."""
+    """R times training and test points, standardized by mean and standard deviation of the training points."""
 
     train_x: Tensor
     """(R, 75, 2)"""
     train_y: Tensor
     """(R, 75), 0 or 1"""
     test_x: Tensor
-    """(R, 25, 2)"""
+    """(R, 25 or more, 2)"""
     test_y: Tensor
-    """(R, 25)"""
+    """(R, 25 or more)"""
 
 
 def run(settings: LogisticDecaySettings, context: ExperimentContext) -> ExperimentOutcome:
@@ -118,10 +121,11 @@ def compare(settings: LogisticDecaySettings, points: ToyPoints) -> ExperimentOut
             "adam_lr": ADAM_LR,
             "adam_epochs": ADAM_EPOCHS,
             "shuffles": SHUFFLES,
+            "fresh_test": FRESH_TEST,
             "fair_lr": FAIR_LR,
             "fair_epochs": FAIR_EPOCHS,
         },
-        fair(split(features, labels, np.stack(shuffles))),
+        pd.concat([fair(split(features, labels, np.stack(shuffles))), fair(fresh(settings.seeds), FRESH)]),
         identities(document, adam),
         printed(document, paths, points.note.published),
         {
@@ -138,6 +142,23 @@ def split(features: NDArray[np.float32], labels: NDArray[np.int64], orders: NDAr
     mean, std = x[:, TEST:].mean(1, keepdims=True), x[:, TEST:].std(1, keepdims=True)
     scaled = torch.from_numpy((x - mean) / std)
     return PointSplits(scaled[:, TEST:], y[:, TEST:], scaled[:, :TEST], y[:, :TEST])
+
+
+def fresh(seeds: int) -> PointSplits:
+    """So many data sets, of which each has 100 points of its own, shuffled and divided as the document's.
+
+    The 25 that it would be tested on are replaced by 10,000 more of the same clouds, standardized like them.
+    """
+    rows = []
+    for seed in range(seeds):
+        generator = rng.generator(seed, "logistic_decay.data")
+        features, labels = clouds(ROWS, generator)
+        order = generator.permutation(ROWS)[TEST:]
+        train, (test, test_labels) = features[order], clouds(FRESH_TEST, generator)
+        mean, std = train.mean(0), train.std(0)
+        rows.append(((train - mean) / std, labels[order], (test - mean) / std, test_labels))
+    train_x, train_y, test_x, test_y = (torch.from_numpy(np.stack(each)).float() for each in zip(*rows, strict=True))
+    return PointSplits(train_x, train_y, test_x, test_y)
 
 
 def train(
@@ -174,8 +195,8 @@ def measure(x: Tensor, y: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def fair(splits: PointSplits) -> pd.DataFrame:
-    """`case, seed, metric, value` for each strength of the decay; a seed is a shuffle of the points."""
+def fair(splits: PointSplits, prefix: str = "") -> pd.DataFrame:
+    """`case, seed, metric, value` for each strength of the decay; a seed is one of the R divisions."""
     rows = []
     for strength in STRENGTHS:
         last = train(splits, FAIR_EPOCHS, lr=FAIR_LR, weight_decay=strength)[-1]
@@ -189,7 +210,7 @@ def fair(splits: PointSplits) -> pd.DataFrame:
             "norm": last.norm(dim=-1),
         }
         rows += [
-            {"case": f"lambda_{strength:g}", "seed": seed, "metric": metric, "value": float(value)}
+            {"case": f"{prefix}lambda_{strength:g}", "seed": seed, "metric": metric, "value": float(value)}
             for metric, values in metrics.items()
             for seed, value in enumerate(values)
         ]

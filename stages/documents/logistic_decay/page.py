@@ -16,10 +16,12 @@ from stages.reporting.charts import Series, Spec
 from stages.reporting.colors import BLUE, GREEN, GREY, INK, MUTED, PAPER, VERMILION
 from stages.reporting.figures import Figure
 from stages.reporting.tables import Cell, Table, number, number_cell, percent, span
-from stages.statistics import mean_interval, paired_interval
+from stages.statistics import Interval, mean_interval, paired_interval
 
 FREE = "lambda_0"
 """The case without decay."""
+FRESH = "fresh_"
+"""What the cases of the fresh data sets begin with."""
 PARAMETERS = {"w1": "First weight", "w2": "Second weight", "b": "Bias"}
 SGD_WAYS = {
     "none": Series("no decay", GREY, (2, 2)),
@@ -33,11 +35,17 @@ ADAM_WAYS = {
     "adam_weight_decay": Series("weight_decay", BLUE, (4, 8)),
     "adamw": Series("AdamW", GREEN, (8, 3)),
 }
+GAINS = {
+    "shuffles": Series("shuffles of the same points", GREY, (6, 3), band=True),
+    "fresh": Series("fresh data sets", BLUE, band=True),
+}
 LOSSES = {"train_loss": Series("training", BLUE, band=True), "test_loss": Series("test", VERMILION, (6, 3), band=True)}
 
 
 def page(folder: Path) -> DocumentPage:
-    outcomes = pd.read_parquet(folder / "outcomes.parquet")
+    every = pd.read_parquet(folder / "outcomes.parquet")
+    of_fresh = every["case"].str.startswith(FRESH)
+    outcomes, fresh = every[~of_fresh], every[of_fresh].assign(case=every["case"].str.removeprefix(FRESH))
     epochs = pd.read_parquet(folder / "epochs.parquet")
     parameters = read_record(folder)["parameters"]
     figures = {
@@ -72,13 +80,27 @@ def page(folder: Path) -> DocumentPage:
         ),
         "models": models(pd.read_parquet(folder / "points.parquet"), pd.read_parquet(folder / "boundaries.parquet")),
         "strengths": losses(outcomes),
+        "gains": gains({"shuffles": outcomes, "fresh": fresh}),
     }
     return DocumentPage(
         "logistic_decay",
         "Weight decay and the penalty in the loss",
         figures,
-        {"shuffles": shuffles(outcomes, parameters)},
-        facts(outcomes, epochs, parameters),
+        {
+            "shuffles": by_strength(
+                outcomes,
+                "shuffles",
+                f"Means over {parameters['shuffles']} shuffles of the points",
+                "shuffle by shuffle",
+            ),
+            "fresh": by_strength(
+                fresh,
+                "fresh",
+                f"Means over {parameters['seeds']} fresh data sets, each tested on {parameters['fresh_test']:,} points",
+                "data set by data set",
+            ),
+        },
+        facts(outcomes, fresh, epochs, parameters),
     )
 
 
@@ -186,11 +208,48 @@ def strength(case: str) -> float:
     return float(case.removeprefix("lambda_"))
 
 
-def shuffles(outcomes: pd.DataFrame, parameters: dict[str, Any]) -> Table:
-    """Each strength: means over shuffles, and the difference in test accuracy from no decay."""
+def gain_of(outcomes: pd.DataFrame, case: str) -> Interval:
+    """Test accuracy minus that without decay."""
+    return paired_interval(of(outcomes, case, "test_accuracy"), of(outcomes, FREE, "test_accuracy"), CONFIDENCE)
+
+
+def gains(parts: dict[str, pd.DataFrame]) -> Figure:
+    """Gain in test accuracy by the strength of the decay, over the shuffles and over the fresh data sets."""
+    data = pd.DataFrame(
+        {
+            "panel": "Test points",
+            "series": series.name,
+            "strength": strength(case),
+            "mean": 100 * gain.mean,
+            "low": 100 * gain.low,
+            "high": 100 * gain.high,
+        }
+        for part, series in GAINS.items()
+        for case in parts[part]["case"].unique()
+        if case != FREE
+        for gain in [gain_of(parts[part], case)]
+    )
+    chart, still = (
+        charts.lines("Gain (points)", tuple(GAINS.values()), ("Test points",), hover=hover, x="strength", x_title="λ")
+        for hover in (True, False)
+    )
+    return Figure(
+        "logistic_decay-gains",
+        "Gain in test accuracy by strength of the decay",
+        "Test accuracy minus that without decay, in the mean over shuffles of the same points and over fresh data "
+        f"sets, with its {percent(CONFIDENCE)} interval. That of the shuffles says how the gain depends on the "
+        "division of the points, that of the fresh data sets how it depends on the points.",
+        chart,
+        still,
+        data,
+    )
+
+
+def by_strength(outcomes: pd.DataFrame, name: str, means_over: str, paired: str) -> Table:
+    """Each strength: means over seeds, and the difference in test accuracy from no decay."""
     rows, data = [], []
     for case in outcomes["case"].unique():
-        gain = paired_interval(of(outcomes, case, "test_accuracy"), of(outcomes, FREE, "test_accuracy"), CONFIDENCE)
+        gain = gain_of(outcomes, case)
         means = {metric: float(of(outcomes, case, metric).mean()) for metric in outcomes["metric"].unique()}
         difference = Cell("–")
         if case != FREE:
@@ -209,9 +268,9 @@ def shuffles(outcomes: pd.DataFrame, parameters: dict[str, Any]) -> Table:
         )
         data.append({"strength": strength(case), **means, "gain": gain.mean, "low": gain.low, "high": gain.high})
     return Table(
-        "logistic_decay-shuffles",
-        f"Means over {parameters['shuffles']} shuffles of the points; accuracies in percent, cost in nats. "
-        "Difference: test accuracy minus that without decay, shuffle by shuffle, in points, with its "
+        f"logistic_decay-{name}",
+        f"{means_over}; accuracies in percent, cost in nats. "
+        f"Difference: test accuracy minus that without decay, {paired}, in points, with its "
         f"{percent(CONFIDENCE)} interval. "
         "Norm: square root of the sum of squares of weights and bias.",
         ["Strength", "Training accuracy", "Test accuracy", "Difference", "Training cost", "Test cost", "Norm"],
@@ -220,10 +279,12 @@ def shuffles(outcomes: pd.DataFrame, parameters: dict[str, Any]) -> Table:
     )
 
 
-def facts(outcomes: pd.DataFrame, epochs: pd.DataFrame, parameters: dict[str, Any]) -> dict[str, Any]:
+def facts(
+    outcomes: pd.DataFrame, fresh: pd.DataFrame, epochs: pd.DataFrame, parameters: dict[str, Any]
+) -> dict[str, Any]:
     """The numbers in the prose."""
     decayed = f"lambda_{parameters['decay']:g}"
-    gain = paired_interval(of(outcomes, decayed, "test_accuracy"), of(outcomes, FREE, "test_accuracy"), CONFIDENCE)
+    gain, fresh_gain = gain_of(outcomes, decayed), gain_of(fresh, decayed)
     last = epochs.groupby("way").last()
     costs = epochs[epochs["way"] == "weight_decay"].set_index("epoch")["cost"]
     return {
@@ -240,5 +301,8 @@ def facts(outcomes: pd.DataFrame, epochs: pd.DataFrame, parameters: dict[str, An
         "changed": number(max(1, abs(gain.mean) * (parameters["train"] + parameters["test"])), 0),
         "gain_span": span(100 * gain.low, 100 * gain.high, 1),
         "test_costs": [number(of(outcomes, case, "test_loss").mean(), 3) for case in (FREE, decayed)],
+        "fresh_gain": number(100 * fresh_gain.mean, 2, signed=True),
+        "fresh_span": span(100 * fresh_gain.low, 100 * fresh_gain.high, 2),
+        "fresh_costs": [number(of(fresh, case, "test_loss").mean(), 3) for case in (FREE, decayed)],
         "one_point": number(100 / parameters["test"], 0),
     }

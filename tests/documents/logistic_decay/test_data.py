@@ -12,8 +12,8 @@ from stages.documents.logistic_decay import LogisticDecaySettings
 from stages.documents.logistic_decay import data as toydata
 from stages.errors import UserError
 
-PUBLISHED = LogisticDecaySettings(data="published", url="published nowhere/toydata.txt")
-GENERATED = LogisticDecaySettings(data="generated", url=PUBLISHED.url)
+PUBLISHED = LogisticDecaySettings(data="published", url="published nowhere/toydata.txt", seeds=2)
+GENERATED = LogisticDecaySettings(data="generated", url=PUBLISHED.url, seeds=2)
 ROW = "0.5\t-1.25\t1\n"
 
 

@@ -19,7 +19,7 @@ URL = "published nowhere/toydata.txt"
 
 
 def _run(source, raw):
-    settings = LogisticDecaySettings(data=source, url=URL)
+    settings = LogisticDecaySettings(data=source, url=URL, seeds=3)
     return experiment.compare(settings, data.load(settings, raw))
 
 
@@ -90,10 +90,34 @@ def test_a_split_trains_in_a_stack_as_it_does_alone(splits):
 
 
 def test_more_decay_leaves_smaller_weights_for_every_shuffle(outcome):
-    norms = outcome.outcomes.query("metric == 'norm'").pivot(index="seed", columns="case", values="value")
+    norms = outcome.outcomes.query("metric == 'norm' and seed < 4").pivot(index="seed", columns="case", values="value")
     ordered = norms[[f"lambda_{strength:g}" for strength in experiment.STRENGTHS]].to_numpy()
     assert ordered.shape[0] == 4
     assert (np.diff(ordered, axis=1) < 0).all()
+
+
+def test_fresh_data_sets_are_many_of_the_documents_kind():
+    few, more = experiment.fresh(2), experiment.fresh(3)
+    assert few.train_x.shape == (2, 75, 2)
+    assert few.test_x.shape == (2, 10_000, 2)
+    torch.testing.assert_close(few.test_x, more.test_x[:2])  # a data set more changes none of the others
+    assert (more.train_x[0] != more.train_x[1]).any()
+    torch.testing.assert_close(more.train_x.mean(1), torch.zeros(3, 2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(more.train_x.std(1, correction=0), torch.ones(3, 2))
+    assert more.test_y.mean(1).tolist() == [0.5] * 3
+    mean, std = (np.array([cloud[part] for cloud in data.CLOUDS], dtype=object) for part in (0, 1))
+    apart = (np.subtract(*mean) / std.mean()).astype(float)
+    found = more.test_x[0][more.test_y[0] == 0].mean(0) - more.test_x[0][more.test_y[0] == 1].mean(0)
+    assert np.sign(found.numpy()).tolist() == np.sign(apart).tolist()
+
+
+def test_the_gain_on_fresh_data_sets_is_known_to_a_fraction_of_a_point(outcome):
+    accuracies = outcome.outcomes.query("metric == 'test_accuracy'").pivot(index="seed", columns="case", values="value")
+    fresh = accuracies[[f"{experiment.FRESH}lambda_{strength:g}" for strength in experiment.STRENGTHS]].dropna()
+    assert len(fresh) == 3
+    assert fresh.to_numpy().min() > 0.9  # of the two clouds few points are on the wrong side
+    steps = fresh.to_numpy() * experiment.FRESH_TEST
+    np.testing.assert_allclose(steps, steps.round(), atol=0.01)
 
 
 def test_what_the_figures_draw(outcome):
