@@ -61,7 +61,7 @@ jobs.train_stack = noted
 
 
 def make_project(folder: Path, seeds: int) -> Path:
-    small.make(folder, splits__seeds=seeds)
+    small.make(folder, splits__first=FIRST, splits__seeds=seeds)
     for name in ("download", "prepare", "plan"):
         small.stage(folder, name)
     choose(folder, *small.VARIANTS)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dvc.utils.serialize import dumps_yaml, loads_yaml
@@ -63,8 +64,8 @@ def test_a_second_run_has_nothing_to_do(project: Path) -> None:
 def test_a_forced_run_gives_the_same_to_the_byte(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     report = small.contents(project / "reports")
-    shutil.rmtree(project / ".cache")  # or finished replicas would be found and not trained
-    assert len(repro(project, "--force")) == 10 + len(small.VARIANTS)
+    shutil.rmtree(project / ".cache")  # or finished trials and replicas would be found and not trained
+    assert len(repro(project, "--force")) == 12
     assert (project / "dvc.lock").read_bytes() == before
     assert small.contents(project / "reports") == report
     assert small.run(project, "git", "status", "--porcelain").stdout == ""
@@ -80,14 +81,14 @@ def test_training_does_not_depend_on_the_test_set(project: Path) -> None:
     lock = loads_yaml((project / "dvc.lock").read_text())["stages"]
     readers = {name for name, stage in lock.items() if any(d["path"] == "data/test.npz" for d in stage.get("deps", []))}
     assert readers == {"evaluate"}
-    assert not any("evaluation" in d["path"] for name in lock if name.startswith("train@") for d in lock[name]["deps"])
+    assert not any("evaluation" in d["path"] for name in ("tune", "train") for d in lock[name]["deps"])
 
 
 @pytest.mark.slow
 def test_an_experiment_with_one_variant_runs_that_variant(project: Path) -> None:
     done = small.run(project, "dvc", "exp", "run", "-S", "variants.l1.l1.strength=0.00001", TARGET)
     ran = re.findall(r"Running stage '(.+)':", done.stdout)
-    assert ran == ["plan", "train@l1", "evaluate", "compare", "claims", "report", "track"]
+    assert ran == ["plan", "tune", "train", "evaluate", "compare", "claims", "report", "track"]
     params = json.loads(small.run(project, "dvc", "params", "diff", "--json").stdout)
     strength = params["params.yaml"]["variants.l1.l1.strength"]
     assert (strength["old"], strength["new"]) == (0.001, 0.00001)
@@ -105,27 +106,41 @@ def test_an_experiment_with_one_variant_runs_that_variant(project: Path) -> None
 def test_a_variant_comes_and_goes(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     edit(project, "mine", "l2", strength=0.05)
-    assert repro(project) == ["plan", "train@mine", "evaluate", "compare", "claims", "report", "track"]
+    assert repro(project) == ["plan", "tune", "train", "evaluate", "compare", "claims", "report", "track"]
     assert (project / "reports/variants/mine.html").exists()
     small.run(project, "git", "checkout", "--quiet", "--", "params.yaml")
-    assert set(repro(project)) <= {"plan", "evaluate", "compare", "claims", "report", "track"}
+    assert set(repro(project)) <= {"plan", "tune", "train", "evaluate", "compare", "claims", "report", "track"}
     assert not (project / "reports/variants/mine.html").exists()
     assert not (project / "data/runs/mine").exists()
     assert not (project / "data/plan/mine.json").exists()
-    lock = loads_yaml((project / "dvc.lock").read_text())["stages"]
-    assert {name: s for name, s in lock.items() if name != "train@mine"} == loads_yaml(before)["stages"]
+    assert (project / "dvc.lock").read_bytes() == before
     restore(project)
 
 
-TRAININGS = [f"train@{name}" for name in small.VARIANTS]
 METHOD = re.search(r"```python\n(.+?)```", (small.ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
 def out_of_date(folder: Path) -> list[str]:
-    """The variants that would be trained, once `plan` has run."""
+    """The variants that would be trained, once `plan` has run: all for new shared code, else those with new methods."""
     small.run(folder, "dvc", "repro", "plan")
-    found = json.loads(small.run(folder, "dvc", "status", "--json", *TRAININGS).stdout)
-    return [name for name in small.VARIANTS if f"train@{name}" in found]
+    status = json.loads(small.run(folder, "dvc", "status", "--json", "tune", "train").stdout)
+    changed = {path for stage in status.values() for change in stage for path in change.get("changed deps", {})}
+    if not changed:
+        return []
+    if any(path.startswith("stages") for path in changed):
+        return list(small.VARIANTS)
+    return [name for name in small.VARIANTS if is_new(folder, name)]
+
+
+def is_new(folder: Path, name: str) -> bool:
+    plan = json.loads((folder / f"data/plan/{name}.json").read_text())
+    run = json.loads((folder / f"data/runs/{name}/run.json").read_text())
+    return not (plan["methods"].items() <= run["code"].items() and plan["parameters"] == run["parameters"])
+
+
+def finished(folder: Path) -> dict[Path, int]:
+    """The kept trials and replicas, and what tells a file from another in its place."""
+    return {path: path.stat().st_ino for path in (folder / ".cache").glob("*/*.replica")}
 
 
 @pytest.mark.parametrize(
@@ -156,45 +171,61 @@ def test_a_new_method_trains_no_variant_but_its_own(project: Path) -> None:
     file = project / "stages/regularizers/uniform_noise.py"
     file.write_text(METHOD[1])
     assert out_of_date(project) == []
-    assert not [stage for stage in repro(project, "--dry") if stage.startswith(("train", "evaluate"))]
+    assert not [stage for stage in repro(project, "--dry") if stage.startswith(("tune", "train", "evaluate"))]
     edit(project, "noisy", "uniform_noise", amplitude=0.3)
-    assert out_of_date(project) == []
-    assert [stage for stage in repro(project, "--dry") if stage.startswith("train")] == ["train@noisy"]
+    before, runs = finished(project), small.contents(project / "data/runs")
+    small.run(project, "dvc", "repro", "train")
+    assert before.items() <= finished(project).items()
+    after = small.contents(project / "data/runs")
+    assert {name: content for name, content in after.items() if not name.startswith("noisy/")} == runs
+    assert "noisy/run.json" in after
     file.unlink()
     restore(project)
     assert out_of_date(project) == []
 
 
 def test_an_edited_method_is_trained_and_nothing_else(project: Path) -> None:
-    before = small.contents(project / "data/runs")
-    kept = set((project / ".cache/replicas").glob("*.replica"))
+    before, kept = small.contents(project / "data/runs"), finished(project)
     with (project / "stages/regularizers/l1.py").open("a") as stream:
         stream.write("# new\n")
-    ran = repro(project)
-    assert [stage for stage in ran if stage.startswith("train")] == ["train@l1"]
+    assert {"tune", "train"} <= set(repro(project))
     after = small.contents(project / "data/runs")
     changed = {name for name, content in after.items() if before[name] != content}
     assert changed == {"l1/run.json"}  # of new code, but the results are the same
-    assert len(set((project / ".cache/replicas").glob("*.replica")) - kept) == 3 * 2
+    new = finished(project).items() - kept.items()
+    trials = [path for path, _ in new if path.parent.name == "trials"]
+    assert len(trials) == 2 * 2 * 2  # tuned tasks, searches, trials
+    tracks = [(each["task"], json.dumps(each["parameters"]), each["seed"]) for each in replicas(project, "l1")]
+    assert len(new) - len(trials) == len(set(tracks))
     restore(project)
     assert repro(project) == []
 
 
+def replicas(folder: Path, variant: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / f"data/runs/{variant}/run.json").read_text())["replicas"]
+    return found
+
+
 def test_a_seed_more_trains_only_that_seed(project: Path) -> None:
-    store, runs = project / ".cache/replicas", project / "data/runs"
-    kept = {path: path.stat().st_ino for path in store.glob("*.replica")}
-    few = {name: json.loads((runs / name / "run.json").read_text())["replicas"] for name in small.VARIANTS}
+    kept = finished(project)
+    few = {name: replicas(project, name) for name in small.VARIANTS}
     content = loads_yaml((project / "params.yaml").read_text())
     content["splits"]["seeds"] = 3
+    third = content["splits"]["first"] + 2
     (project / "params.yaml").write_text(dumps_yaml(content))
-    assert set(TRAININGS) < set(repro(project))
+    assert "train" in repro(project)
+    added = set()
     for name in small.VARIANTS:
-        replicas = json.loads((runs / name / "run.json").read_text())["replicas"]
-        assert [replica for replica in replicas if replica["seed"] < 2] == few[name]
-        assert len(replicas) == 3 * 3
-    now = {path: path.stat().st_ino for path in store.glob("*.replica")}
+        own = replicas(project, name)
+        assert [replica for replica in own if replica["seed"] < third] == few[name]
+        new = [replica for replica in own if replica["seed"] == third]
+        assert {replica["task"] for replica in new} == {"clean", "partly_random", "random"}
+        added |= {(name, r["task"], r["repeat"], json.dumps(r["parameters"])) for r in new}
+    now = finished(project)
     assert kept.items() <= now.items()
-    assert len(now) - len(kept) == 3 * len(small.VARIANTS)  # a replica of each task
+    new = [path for path in now if path not in kept]
+    assert {path.parent.name for path in new} == {"replicas"}
+    assert len(new) == len(added)
     restore(project)
     assert repro(project) == []
 
@@ -251,7 +282,7 @@ def test_a_killed_pipeline_goes_on_and_ends_the_same(project: Path) -> None:
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if "train@l1" in line:
+        if "'train'" in line:
             break
     time.sleep(1)  # somewhere in the start or the work of the training, which outlives its pipeline
     os.kill(process.pid, signal.SIGKILL)

@@ -115,9 +115,7 @@ def test_a_replica_learns_the_same_alone_and_in_a_stack(
     assert torch.allclose(weights(together.network)[1], weights(alone.network)[0], atol=1e-4)
     rows = int(alone.history.rows[0])
     assert rows == int(together.history.rows[1])
-    assert torch.allclose(
-        together.history.values[:rows, :, 1], alone.history.values[:rows, :, 0], atol=1e-3, equal_nan=True
-    )
+    assert torch.allclose(together.history.values[:rows, :, 1], alone.history.values[:rows, :, 0], atol=1e-3)
 
 
 @every_method
@@ -501,8 +499,8 @@ def test_an_average_of_weights_is_measured_and_saved_and_training_knows_nothing_
         network.load_state_dict(average)
         row = averaged.history.epochs.index(epoch)
         with torch.no_grad():
-            logits = network(data.images)
-        losses = F.cross_entropy(logits.mT, data.labels, reduction="none").mean(1)
+            log_p = network(data.images).log_softmax(-1)
+        losses = -log_p.gather(-1, data.labels[..., None])[..., 0].mean(1)
         assert torch.equal(curve(averaged.history, "train_loss")[row], losses.double())
         assert torch.equal(curve(averaged.history, "param_norm")[row], network.norm().double())
     for name, value in averaged.network.state_dict().items():
