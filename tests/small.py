@@ -20,7 +20,7 @@ def params(**changes: Any) -> dict[str, Any]:
     """The committed parameters, cut down; changes by path of keys joined with two underscores."""
     content = loads_yaml((ROOT / "params.yaml").read_text())
     content["data"] |= {"source": "digits", "folder": content["data"]["folder"] | {"path": "data/images"}}
-    content["splits"] |= {"seeds": 2, "train": 40, "val": 40}
+    content["splits"] |= {"first": 100, "seeds": 2, "train": 40, "val": 40}
     content["tune"] |= {"trials": 2, "searches": 2}
     content["tasks"]["random"].pop("seeds", None)
     content["grid"] |= {"train": [20], "rate": [0.0], "variants": ["none"], "seeds": 2}

@@ -35,7 +35,7 @@ def test_the_example_of_a_regularizer_is_a_whole_one(tmp_path: Path) -> None:
         small.stage(folder, stage, *arguments)
     runs = folder / "data/runs"
     assert (runs / name / "history.parquet").read_bytes() != (runs / "none/history.parquet").read_bytes()
-    assert "it is bit-identical" in small.stage(folder, "train", name, "random", "tuned", "201").stdout
+    assert "it is bit-identical" in small.stage(folder, "train", name, "random", "tuned", "101").stdout
     plans = {path.stem: json.loads(path.read_text())["methods"] for path in (folder / "data/plan").iterdir()}
     assert [variant for variant, methods in plans.items() if file[1] in methods] == [name]
 
