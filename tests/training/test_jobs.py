@@ -26,7 +26,7 @@ from stages.regularizers import REGULARIZERS, Regularizer
 from stages.tasks import Material, Split, TaskData
 from stages.training import jobs, parallel
 from stages.training.device import find_device
-from stages.training.jobs import REPEAT, Replica, Unit, address, most, read, together, train_all, train_stack
+from stages.training.jobs import Replica, Unit, address, most, read, together, train_all, train_stack
 from stages.training.parallel import in_threads
 from tests import small
 from tests.training.conftest import CPU, IN_PARAMS, METHODS, PARAMS, Methods, Settings, every_kind, regularizers
@@ -407,7 +407,6 @@ def test_a_relabelled_task_trains_only_itself(tmp_path: Path, trained: list[Unit
     all_of(all_units(0, 1), tmp_path)
     trained.clear()
     all_of(all_units(0, 1), tmp_path, with_task(lambda labels, split: labels, "random"))
-    assert {one.task for one in trained} <= {"random"}
     assert trained == []  # with the labels of `clean` it is the same training
     all_of(all_units(0, 1), tmp_path, with_task(lambda labels, split: (labels + 1) % 3, "random"))
     assert set(trained) == {unit("random", 0), unit("random", 1)}
@@ -519,7 +518,6 @@ def test_repeats_have_weights_of_their_own_and_the_first_is_a_run_without_repeat
     assert same(first, all_of([one], tmp_path / "one")[0])
     norms = {replica.history[0, METRICS.index("param_norm")] for replica in (first, *others)}
     assert len(norms) == 3
-    assert max(len(MATERIAL.tasks["clean"].splits), 1) < REPEAT  # or a seed would be another's repeat
 
 
 def test_what_a_network_trains_on_names_it_and_is_that() -> None:
