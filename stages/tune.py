@@ -60,11 +60,14 @@ def main() -> None:
 def trials_of(params: Params) -> Iterator[Trial]:
     """All trials: of every variant, on each task that is tuned, in every search."""
     for variant in params.variants.values():
+        if variant.tuned_as != variant.name:
+            continue
+        points = [search.points(variant, params.tune, k) for k in range(params.tune.searches)]
         for task, settings in params.all_tasks.items():
-            if settings.tune != task or not settings.has(variant.name) or variant.tuned_as != variant.name:
+            if settings.tune != task or not settings.has(variant.name):
                 continue
             for k, seed in enumerate(params.tune.seeds):
-                for i, changes in enumerate(search.points(variant, params.tune, k)):
+                for i, changes in enumerate(points[k]):
                     own = variant.with_parameters(changes)
                     unit = Unit(variant.name, own.training, own.regularizers, task, seed)
                     yield Trial(variant, task, k, i, changes, unit)
@@ -72,7 +75,7 @@ def trials_of(params: Params) -> Iterator[Trial]:
 
 def row(trial: Trial, replica: Replica, percent: float) -> dict[str, Any]:
     """The row of a trial: the metrics of the state that it would have saved."""
-    curve = pd.DataFrame(replica.history, columns=list(METRICS)).assign(epoch=replica.epochs)
+    curve = dict(zip(METRICS, replica.history.T, strict=True))
     return {
         "variant": trial.variant.name,
         "task": trial.task,
@@ -85,8 +88,8 @@ def row(trial: Trial, replica: Replica, percent: float) -> dict[str, Any]:
         "diverged": replica.diverged,
         "unfinished": still_learning(
             replica.epochs,
-            curve["train_loss"].to_numpy(),
-            curve["train_accuracy"].iloc[-1],
+            curve["train_loss"],
+            float(curve["train_accuracy"][-1]),
             trial.unit.settings.epochs,
             percent,
         ),

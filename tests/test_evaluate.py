@@ -29,7 +29,8 @@ SEEDS = (100, 101)
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = small.make(tmp_path_factory.mktemp("project"), training__epochs=60)
+    cell = {"grid__train": [30], "grid__rate": [0.2], "grid__variants": ["none", "l1"]}
+    folder = small.make(tmp_path_factory.mktemp("project"), training__epochs=60, variants__none__repeats=3, **cell)
     for name in ("download", "prepare", "plan", "tune", "train"):
         small.stage(folder, name)
     stale = folder / "data/runs/removed"

@@ -14,7 +14,16 @@ from stages.reporting.comparison import Comparison
 from stages.reporting.figures import Drawing, Figure
 from stages.reporting.results import Results
 from stages.reporting.summary import points
-from stages.reporting.tables import Cell, Table, number, number_cell, percent, span, variant_cell
+from stages.reporting.tables import (
+    Cell,
+    Table,
+    difference_cell,
+    improvement_cell,
+    number,
+    number_cell,
+    percent,
+    variant_cell,
+)
 
 MARKS = {"better": "▲", "worse": "▼", "negligible": "≈", "unfinished": "…"}
 STRONGEST = 5.0
@@ -86,19 +95,7 @@ def pairs_table(comparison: Comparison, pairs: pd.DataFrame, name: str, task: Ta
     for variant, group in own.groupby("variant", sort=False):
         estimate = comparison.get(str(variant), name, "test_accuracy", TUNED)
         values = group["difference"].to_numpy()
-        row = [variant_cell(str(variant))]
-        if estimate is None or estimate.simultaneous is None:
-            row += [Cell("–"), Cell("–")]
-        else:
-            wide, chance = estimate.simultaneous, estimate.improvement
-            row.append(
-                Cell(number(wide.mean, 1, signed=True), span(wide.low, wide.high, 1), wide.mean, estimate.verdict)
-            )
-            row.append(
-                Cell(number(100 * chance.mean, 0), span(100 * chance.low, 100 * chance.high, 0), chance.mean)
-                if chance
-                else Cell("–")
-            )
+        row = [variant_cell(str(variant)), difference_cell(estimate), improvement_cell(estimate, in_percent=True)]
         row.append(Cell(f"{(values > 0).sum()} of {len(values)}", sort=float((values > 0).mean())))
         row += [number_cell(value, 1) for value in (values.min(), float(np.median(values)), values.max())]
         rows.append(row)
@@ -155,8 +152,7 @@ def tasks_figure(comparison: Comparison, params: Params) -> Figure:
         "grid-tasks",
         "Variants by tasks",
         f"Difference of test accuracy from the tuned reference in points, of settings as tuned and as written in "
-        "params.yaml. "
-        f"{LEGEND}",
+        f"params.yaml. {LEGEND}",
         chart,
         chart,
         data,
@@ -165,8 +161,7 @@ def tasks_figure(comparison: Comparison, params: Params) -> Figure:
 
 LEGEND = (
     "Blue is better, red is worse. ▲ better, ▼ worse by more than what matters, ≈ negligible, by the simultaneous "
-    "interval; "
-    "… still learning; no mark: undecided. A cell leads to its differences, seed by seed."
+    "interval; … still learning; no mark: undecided. A cell leads to its differences, seed by seed."
 )
 
 
@@ -253,9 +248,8 @@ def profile_figure(profile: pd.DataFrame, tasks: int, params: Params) -> Figure:
     """The performance profile of every variant."""
     areas = profile.groupby("variant")["share"].mean().sort_values(ascending=False)
     series = overviews.told_apart(tuple(areas.index))
-    own_line = {each.name for each in series}
     data = profile.rename(columns={"tau": "x", "share": "value"}).assign(panel=f"{tasks} tasks")
-    data["series"] = data["variant"].where(data["variant"].isin(own_line), overviews.OTHERS)
+    data["series"] = overviews.series_of(data["variant"], series)
     chart = overviews.many_lines(
         "Share of tasks (%)",
         series,

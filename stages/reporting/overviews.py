@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import altair as alt
+import pandas as pd
 
 from stages.config import BASELINE
 from stages.reporting.charts import Series, Spec, in_panels, rows_of, several, tooltip
@@ -20,6 +21,11 @@ def told_apart(names: tuple[str, ...]) -> tuple[Series, ...]:
     own = [name for name in names if name != BASELINE]
     others = (Series(OTHERS, GREY),) if len(own) > HIGHLIGHTED else ()
     return Series(BASELINE, INK, (2, 2)), *several(own[:HIGHLIGHTED]), *others
+
+
+def series_of(variants: pd.Series, series: tuple[Series, ...]) -> pd.Series:
+    """The name of the series that each variant is drawn in."""
+    return variants.where(variants.isin([each.name for each in series]), OTHERS)
 
 
 @cache

@@ -18,7 +18,17 @@ from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.figures import Drawing
 from stages.reporting.results import Results
 from stages.reporting.summary import points
-from stages.reporting.tables import Cell, Table, difference_cell, number, number_cell, percent, span, variant_cell
+from stages.reporting.tables import (
+    Cell,
+    Table,
+    difference_cell,
+    improvement_cell,
+    number,
+    number_cell,
+    percent,
+    span,
+    variant_cell,
+)
 
 CLOSEST = 5
 """How many variants are shown where none helps."""
@@ -143,8 +153,7 @@ def headline(task: Task, compared: Found, better: Found, params: Params) -> str:
     if not better:
         return (
             f"On {task.title}, nothing here helps beyond noise: of {methods}, none is sure to gain {least} or more "
-            f"over "
-            f"`{BASELINE}` with a tuned learning rate."
+            f"over `{BASELINE}` with a tuned learning rate."
         )
     surest, estimate = better[0]
     verb = "helps" if len(better) == 1 else "help"
@@ -260,14 +269,10 @@ def helpers(
         rows.append(
             [
                 variant_cell(variant),
-                Cell(number(wide.mean, 1, signed=True), span(wide.low, wide.high, 1), wide.mean, estimate.verdict)
-                if wide
-                else Cell("–"),
-                Cell(number(100 * chance.mean, 0), span(100 * chance.low, 100 * chance.high, 0), chance.mean)
-                if chance
-                else Cell("–"),
+                difference_cell(estimate),
+                improvement_cell(estimate, in_percent=True),
                 Cell(number(rank.mean, 0), span(rank.low, rank.high, 0), rank.mean) if rank else Cell("–"),
-                difference_cell(written) if written else Cell("–"),
+                difference_cell(written),
                 number_cell(spent, 1),
                 Cell(settings, code=True),
             ]

@@ -388,11 +388,12 @@ def judged(estimate: Estimate) -> Interval:
     return interval
 
 
-def improvement_cell(estimate: Estimate | None) -> Cell:
+def improvement_cell(estimate: Estimate | None, in_percent: bool = False) -> Cell:
+    """The probability of being better than the reference on a seed."""
     if estimate is None or estimate.improvement is None:
         return Cell("–")
-    found = estimate.improvement
-    return Cell(number(found.mean, 2), span(found.low, found.high, 2), found.mean)
+    found, scale, decimals = estimate.improvement, *((100, 0) if in_percent else (1, 2))
+    return Cell(number(scale * found.mean, decimals), span(scale * found.low, scale * found.high, decimals), found.mean)
 
 
 def rank_cell(estimate: Estimate | None) -> Cell:

@@ -70,20 +70,20 @@ def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[st
     params, tasks = results.params, tuned_tasks(results.params)
     curve, ends, gained = curves(results.trials), budgets(results, tasks), gains(results)
     figures = [curve_figure(curve, tasks), rate_figure(results, tasks)]
-    sides = [selection_figure(results, name) for name, task in tasks.items() if TUNED_CLEAN in task.tracks(name)]
+    chosen = {name: selections(results, name) for name, task in tasks.items() if TUNED_CLEAN in task.tracks(name)}
+    sides = [selection_figure(own, name, tasks[name]) for name, own in chosen.items()]
     drawing.add([*figures, *sides])
     trials = {name: trial_ladder(curve, name, task) for name, task in tasks.items()}
     epochs = {name: epoch_ladder(ends, name, task) for name, task in tasks.items()}
     gain_tables = {name: gain_table(gained, name, task) for name, task in tasks.items()}
-    selections = {
-        name: selection_table(results, name, task) for name, task in tasks.items() if TUNED_CLEAN in task.tracks(name)
-    }
+    confidence = params.evaluation.confidence
+    chosen_tables = {name: selection_table(own, name, tasks[name], confidence) for name, own in chosen.items()}
     warned = warning_table(results)
     shown: list[Table | Ladder] = [
         *trials.values(),
         *epochs.values(),
         *gain_tables.values(),
-        *selections.values(),
+        *chosen_tables.values(),
         *([warned] if warned else []),
     ]
     return {
@@ -101,7 +101,7 @@ def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[st
             trials=trials,
             epochs=epochs,
             gains=gain_tables,
-            selections=selections,
+            selections=chosen_tables,
             warned=warned,
             thresholds=thresholds(params),
             trial_steps=[str(n) for n in sorted(curve["trials"].unique())],
@@ -345,6 +345,13 @@ def _trials(results: Results, variant: str, task: str) -> pd.DataFrame:
     return trials[(trials["variant"] == variant) & (trials["task"] == task)]
 
 
+def _kinds(results: Results, variant: str, task: str) -> list[str]:
+    """Of each trial whether it was `chosen` or only `tried`."""
+    chosen = {(one["search"], one["trial"]) for one in choices(results, variant, task)}
+    pairs = _trials(results, variant, task)[["search", "trial"]].itertuples(index=False, name=None)
+    return ["chosen" if pair in chosen else "tried" for pair in pairs]
+
+
 # Sentences and tables.
 
 
@@ -364,10 +371,8 @@ def summary(gained: pd.DataFrame, tasks: Mapping[str, Task], params: Params) -> 
             mean = own.drop(BASELINE)[["promised", "kept", "curse", "test"]].mean()
             text += (
                 f" Over the other variants the mean is {number(mean['test'], 1, signed=True)} points. On the "
-                f"images "
-                f"that the search chose by, they seemed to gain {number(mean['promised'], 1, signed=True)} points, "
-                f"on "
-                f"those of fresh splits {number(mean['kept'], 1, signed=True)}: the winner’s curse is "
+                f"images that the search chose by, they seemed to gain {number(mean['promised'], 1, signed=True)} "
+                f"points, on those of fresh splits {number(mean['kept'], 1, signed=True)}: the winner’s curse is "
                 f"{number(mean['curse'], 1, signed=True)}."
             )
         sentences.append(text)
@@ -403,8 +408,7 @@ def epoch_ladder(ends: pd.DataFrame, name: str, task: Task) -> Ladder:
         f"tuning-epochs-{name}",
         name,
         "Validation accuracy by the labels at hand, in percent, after so many epochs; mean over the final seeds, "
-        "ranked as "
-        "tuned. All epochs: the rank at the end.",
+        "ranked as tuned. All epochs: the rank at the end.",
         "epochs",
         wide,
         {TUNED: "Tuned", DEFAULT: "As written"},
@@ -454,10 +458,8 @@ def gain_table(gained: pd.DataFrame, name: str, task: Task) -> Table:
     return Table(
         f"tuning-gains-{name}",
         f"Gain of the settings chosen on {task.title} over those as written, in points. Promised: of validation "
-        f"accuracy "
-        "on the images that the search chose by, mean over searches. Kept: on the validation images of the final "
-        "seeds, "
-        "with the same kind of labels. Winner’s curse: promised minus kept. Test: of test accuracy.",
+        "accuracy on the images that the search chose by, mean over searches. Kept: on the validation images of "
+        "the final seeds, with the same kind of labels. Winner’s curse: promised minus kept. Test: of test accuracy.",
         ["Variant", "Promised", "Kept", "Winner’s curse", "Test"],
         rows,
         own.drop(columns="task"),
@@ -487,9 +489,8 @@ def selections(results: Results, name: str) -> pd.DataFrame:
     )
 
 
-def selection_table(results: Results, name: str, task: Task) -> Table:
-    """Choosing by the labels at hand against choosing by clean ones."""
-    data = selections(results, name)
+def selection_table(data: pd.DataFrame, name: str, task: Task, confidence: float) -> Table:
+    """Choosing by the labels at hand against choosing by clean ones, from what `selections` gives."""
     records: list[dict[Any, Any]] = data.to_dict("records")
     rows = [
         [
@@ -503,9 +504,8 @@ def selection_table(results: Results, name: str, task: Task) -> Table:
     return Table(
         f"tuning-selection-{name}",
         f"Test accuracy on {task.title}, in percent, with settings chosen by validation labels that are as noisy as "
-        f"the "
-        "training labels, and by clean ones; and what clean ones add, in points, seed by seed, with its "
-        f"{percent(results.params.evaluation.confidence)} interval.",
+        "the training labels, and by clean ones; and what clean ones add, in points, seed by seed, with its "
+        f"{percent(confidence)} interval.",
         ["Variant", "By noisy labels", "By clean labels", "Added"],
         rows,
         data,
@@ -538,8 +538,7 @@ def curve_figure(curve: pd.DataFrame, tasks: Mapping[str, Task]) -> Figure:
     data = pd.concat(parts).rename(columns={"trials": "x"})
     last = data[data["x"] == data["x"].max()].groupby("variant")["score"].mean().sort_values(ascending=False)
     series = overviews.told_apart(tuple(last.index))
-    own_line = {each.name for each in series}
-    data["series"] = data["variant"].where(data["variant"].isin(own_line), overviews.OTHERS)
+    data["series"] = overviews.series_of(data["variant"], series)
     chart = overviews.many_lines(
         "Expected accuracy (%)", series, tuple(dict.fromkeys(data["panel"])), x_title="Trials of a search"
     )
@@ -562,12 +561,7 @@ def rate_figure(results: Results, tasks: Mapping[str, Task]) -> Figure:
     for name, own in results.params.variants.items():
         within = search.space(own, results.params.tune)[search.LR]
         for task, settings in tasks.items():
-            chosen = {(one["search"], one["trial"]) for one in choices(results, name, task)}
             trials = _trials(results, name, task)
-            kinds = [
-                "chosen" if pair in chosen else "tried"
-                for pair in trials[["search", "trial"]].itertuples(index=False, name=None)
-            ]
             parts.append(
                 pd.DataFrame(
                     {
@@ -576,7 +570,7 @@ def rate_figure(results: Results, tasks: Mapping[str, Task]) -> Figure:
                         "value": trials["lr"],
                         "low": within.low,
                         "high": within.high,
-                        "kind": kinds,
+                        "kind": _kinds(results, name, task),
                         "score": 100 * trials["val_accuracy"],
                     }
                 )
@@ -590,19 +584,16 @@ def rate_figure(results: Results, tasks: Mapping[str, Task]) -> Figure:
         "tuning-rates",
         "Learning rates",
         "The band is the range that was searched. A diamond at its end warns that a better rate may lie beyond it; "
-        "one far "
-        f"from those of {BASELINE}, that a difference may be the rate’s doing.",
+        f"one far from those of {BASELINE}, that a difference may be the rate’s doing.",
         chart,
         chart,
         data,
     )
 
 
-def selection_figure(results: Results, name: str) -> Figure:
-    """Test accuracy by the labels that chose the settings."""
-    data = selections(results, name)
+def selection_figure(data: pd.DataFrame, name: str, task: Task) -> Figure:
+    """Test accuracy by the labels that chose the settings, from what `selections` gives."""
     kinds = {"given": "chosen by noisy labels", "clean": "chosen by clean labels"}
-    task = results.params.tasks[name]
     long = pd.concat(
         [
             pd.DataFrame({"panel": task.heading, "row": data["variant"], "series": text, "value": data[key]})
@@ -616,8 +607,7 @@ def selection_figure(results: Results, name: str) -> Figure:
         f"tuning-selection-{name}",
         f"Which labels choose, on {task.title}",
         "Test accuracy with the settings that a search chose by validation labels as noisy as the training labels, "
-        "and by "
-        "clean ones. Mean over seeds.",
+        "and by clean ones. Mean over seeds.",
         chart,
         chart,
         long,
@@ -631,8 +621,8 @@ def axes_figure(results: Results, variant: str) -> Figure:
     for key, within in search.space(own, results.params.tune).items():
         scale = ", logarithmic" if within.scale == "log" else ""
         for task, settings in tasks.items():
-            chosen = {(one["search"], one["trial"]) for one in choices(results, variant, task)}
-            for trial in _trials(results, variant, task).to_dict("records"):
+            trials = _trials(results, variant, task).to_dict("records")
+            for trial, kind in zip(trials, _kinds(results, variant, task), strict=True):
                 value = value_of(own, json.loads(trial["parameters"]), key)
                 parts.append(
                     {
@@ -641,7 +631,7 @@ def axes_figure(results: Results, variant: str) -> Figure:
                         "position": position(value, within),
                         "value": value,
                         "score": 100 * trial["val_accuracy"],
-                        "kind": "chosen" if (trial["search"], trial["trial"]) in chosen else "tried",
+                        "kind": kind,
                     }
                 )
     data = pd.DataFrame(parts).sort_values("kind", ascending=False, kind="stable")
