@@ -23,8 +23,13 @@ settings.load_profile("no_clock")
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Call it with parameters, as `{"data.source": "folder"}`: they are set in an empty project, which is entered."""
+    """Call it with parameters, as `{"data.source": "folder"}`: they are set in an empty project, which is entered.
+
+    It has one search, no grid, and as many seeds for every task.
+    """
     params = loads_yaml(PARAMS.read_text(encoding="utf-8"))
+    params["tune"]["searches"], params["grid"]["train"] = 1, []
+    del params["tasks"]["random"]["seeds"]
     monkeypatch.chdir(tmp_path)
 
     def enter(changes: dict[str, Any]) -> Path:

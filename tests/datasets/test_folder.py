@@ -26,7 +26,7 @@ def images(project):
         {
             "data.source": "folder",
             "data.folder": {"path": "data/images", "image_size": SIZE, "max_unreadable": 0.2},
-            "splits": {"seeds": 2, "train": 8, "val": 8},
+            "splits": {"first": 0, "seeds": 2, "train": 8, "val": 8},
         }
     )
     folder = root / "data/images"

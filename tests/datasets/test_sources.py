@@ -64,7 +64,7 @@ def test_a_new_file_is_a_source(tmp_path: Path) -> None:
     assert "data.stripes.side: found 2" in small.stage(folder, "download", check=False).stderr
     content["data"]["stripes"]["side"] = 6
     (folder / "params.yaml").write_text(dumps_yaml(content))
-    commands = ["config", "source=stripes"], ["download"], ["prepare"], ["plan"], ["train", "everything"]
+    commands = ["config", "source=stripes"], ["download"], ["prepare"], ["plan"], ["tune"], ["train"]
     for name, *arguments in commands:
         small.stage(folder, name, *arguments)
     found = tasks.read(folder / "data/pool.npz", folder / "data/splits.json")
@@ -104,7 +104,7 @@ def served(request, project, tmp_path, monkeypatch) -> SimpleNamespace:
     monkeypatch.setattr(SOURCES[name], "files", small_files)
     monkeypatch.setattr(SOURCES[name], "address", "http://127.0.0.1:9/none")
     monkeypatch.setenv("REGBENCH_MIRROR", str(folder))
-    project({"data.source": name, "splits": {"seeds": 2, "train": 100, "val": 100}})
+    project({"data.source": name, "splits": {"first": 0, "seeds": 2, "train": 100, "val": 100}})
     return SimpleNamespace(name=name, folder=folder, bytes_of=bytes_of)
 
 

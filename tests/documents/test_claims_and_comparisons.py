@@ -25,4 +25,4 @@ def test_a_claims_effect_is_the_comparisons_difference() -> None:
                 expected = differences.loc[(found[1], found[2].replace(" ", "_"))].tolist()
                 assert [part["effect"], part["low"], part["high"]] == pytest.approx(expected, rel=1e-4, abs=1e-4)
                 compared += 1
-    assert compared > 10
+    assert compared == 8  # the others are judged as written, against the reference as written
