@@ -48,7 +48,7 @@ def main() -> None:
     trials = list(trials_of(params))
     with files.alone(STORE / "tune.lock", "another process is tuning"):
         units = [trial.unit for trial in trials]
-        found = train_all("tuning", units, material, device, STORE, conditions(params, device), measured_only=True)
+        found = train_all("tuning", units, material, device, STORE, conditions(params, device), trials=True)
         percent = params.evaluation.unfinished_percent
         rows = [row(trial, read(found[trial.unit]), percent) for trial in trials]
     files.write_parquet(TRIALS, pd.DataFrame(rows))

@@ -231,14 +231,14 @@ class Flatten(nn.Module):
 
 
 class Activation(nn.Module):
-    """A function of each number, by its name in ``torch.nn.functional``."""
+    """A function of each number, by its name in ``torch.nn.functional``; in place where no gradient is needed."""
 
     def __init__(self, name: str):
         super().__init__()
-        self.function = getattr(F, name)
+        self.function, self.in_place = getattr(F, name), getattr(F, f"{name}_")
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.function(x)
+        y: Tensor = self.function(x) if torch.is_grad_enabled() else self.in_place(x)
         return y
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from stages.regularizers.base import Search, Step, Work
+from stages.regularizers.base import Search, Step, Work, log_softmax
 from stages.regularizers.criterion import Criterion
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class BootstrappingWork(Work):
     def loss(self, step: Step, loss: Tensor) -> Tensor:
         assert step.logits is not None
-        log_p = step.logits.log_softmax(-1).double()
+        log_p = log_softmax(step.logits).double()
         own = -log_p.max(-1).values if self.shared("hard") else -(log_p.exp() * log_p).sum(-1)
         beta = self.each("beta")
         return beta * loss + (1 - beta) * own.float().mean(-1)

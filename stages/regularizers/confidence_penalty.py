@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from stages.regularizers.base import Regularizer, Search, Step, Work
+from stages.regularizers.base import Regularizer, Search, Step, Work, log_softmax
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ConfidencePenaltyWork(Work):
     def loss(self, step: Step, loss: Tensor) -> Tensor:
         assert step.logits is not None
-        log_p = step.logits.log_softmax(-1).double()
+        log_p = log_softmax(step.logits).double()
         entropy = -(log_p.exp() * log_p).sum(-1).float()
         return loss - self.each("strength") * entropy.mean(-1)
 

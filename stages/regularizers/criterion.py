@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from stages.regularizers.base import Regularizer, Step, Work
+from stages.regularizers.base import Regularizer, Step, Work, log_softmax
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +20,7 @@ class CriterionWork(Work):
     def loss(self, step: Step, loss: Tensor) -> Tensor:
         assert step.logits is not None
         # In float64, for powers and logarithms of float32 depend on the processor.
-        losses = self.of(step.logits.log_softmax(-1).double()).float()
+        losses = self.of(log_softmax(step.logits).double()).float()
         return (step.y * losses).sum(-1).mean(-1)
 
     def of(self, log_p: Tensor) -> Tensor:

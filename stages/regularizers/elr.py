@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from stages.regularizers.base import Regularizer, Search, Step, Work
+from stages.regularizers.base import Regularizer, Search, Step, Work, log_softmax
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ class ELRWork(Work):
         import torch
 
         assert step.logits is not None
-        p = step.logits.log_softmax(-1).double().exp().clamp(LEAST, 1 - LEAST)
+        p = log_softmax(step.logits).double().exp().clamp(LEAST, 1 - LEAST)
         if self.memory is None:
             self.memory = p.new_zeros(len(p), step.images, p.shape[-1])
         here = torch.arange(len(p), device=p.device)[:, None], step.index

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from stages.regularizers.base import Regularizer, Search, Step, Work, along
+from stages.regularizers.base import Regularizer, Search, Step, Work, along, log_softmax
 
 
 class FGSMTrainingWork(Work):
@@ -15,7 +15,7 @@ class FGSMTrainingWork(Work):
 
         x = step.x.detach().requires_grad_()
         with step.network.unnoted():
-            loss = -(step.y * step.network(x).log_softmax(-1)).sum()
+            loss = -(step.y * log_softmax(step.network(x))).sum()
             (slope,) = torch.autograd.grad(loss, x)
         epsilon = along(self.each("epsilon"), x)
         moved = (step.x + 2 * epsilon * slope.sign()).clamp(-1, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from stages.regularizers.base import Search, Step, Work
+from stages.regularizers.base import Search, Step, Work, log_softmax
 from stages.regularizers.input_gradient import InputGradient, InputGradientWork
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class InputGradientPenaltyWork(InputGradientWork):
     def loss(self, step: Step, loss: Tensor) -> Tensor:
         assert step.logits is not None
-        squares = self.squares(step, -(step.y * step.logits.log_softmax(-1)).sum())
+        squares = self.squares(step, -(step.y * log_softmax(step.logits)).sum())
         return loss + self.each("strength") * squares.mean(-1)
 
 

@@ -22,7 +22,7 @@ class NuclearNorm(Penalty):
     """Adds ``strength`` times the sum of all singular values of each layer's weights to the loss; biases are free.
 
     A convolution's kernels are a matrix (outputs, inputs * height * width). The gradient is U V' of the decomposition
-    U S V', from 24 Newton-Schulz steps in float64: singular values below some 1e-4 of the Frobenius norm count less.
+    U S V', by iteration in float64: singular values below some 1e-4 of the Frobenius norm count less.
     """
 
     key: ClassVar[str] = "nuclear_norm"

@@ -78,14 +78,15 @@ def train_all(
     device: torch.device,
     store: Path,
     conditions: Mapping[str, Any],
-    measured_only: bool = False,
+    trials: bool = False,
 ) -> dict[Unit, Path]:
     """Train replicas; of each the file that holds its outcome, which `read` reads.
 
     A finished replica is kept in the folder `store` under a name derived from everything that determines it: its
     parameters and seed, its images and labels, and the `conditions` of its variant, such as code and versions. It is
     not trained again while it is found there undamaged, whatever else trains with it; two units that are the same are
-    trained once. An interruption (Ctrl-C) stops every stack at its next epoch. Weights are not kept if `measured_only`.
+    trained once. An interruption (Ctrl-C) stops every stack at its next epoch. Of `trials` neither
+    weights nor the whole curve are kept.
     """
     files = {unit: store / f"{address(unit, material, conditions[unit.variant])}.replica" for unit in units}
     missing = {file: unit for unit, file in files.items()}  # one unit for each file
@@ -97,8 +98,8 @@ def train_all(
             check()
             progress.advance(stack)
 
-        for unit, tensors in zip(stack, train_stack(stack, material, device, on_epoch), strict=True):
-            if measured_only:
+        for unit, tensors in zip(stack, train_stack(stack, material, device, on_epoch, not trials), strict=True):
+            if trials:
                 tensors = {name: value for name, value in tensors.items() if not name.startswith("weights/")}
             kept.keep(files[unit], tensors)
         progress.finish(stack)
@@ -172,7 +173,11 @@ def most(unit: Unit, material: Material, device: torch.device) -> int:
 
 
 def train_stack(
-    stack: Sequence[Unit], material: Material, device: torch.device, on_epoch: Callable[[], None] = lambda: None
+    stack: Sequence[Unit],
+    material: Material,
+    device: torch.device,
+    on_epoch: Callable[[], None] = lambda: None,
+    curve: bool = True,
 ) -> list[dict[str, Tensor]]:
     """Train one stack; of each replica the outcome as tensors, as they are kept on disk."""
     labels = [material.tasks[unit.task].labels for unit in stack]
@@ -183,6 +188,7 @@ def train_stack(
         select(material.images, labels, material.true, val_indices, device),
         len(material.classes),
         on_epoch,
+        curve,
     )
     history, rows = trained.history, trained.history.rows.tolist()
     return [

@@ -15,7 +15,7 @@ from stages.history import METRICS, History, measured_epochs
 from stages.networks import NETWORKS
 from stages.networks.network import Network, copy_replicas
 from stages.regularizers import Regularizer
-from stages.regularizers.base import ORDER, Group, Step, Work
+from stages.regularizers.base import ORDER, Group, Step, Work, log_softmax
 from stages.streams import Streams
 from stages.training.examples import Examples
 from stages.training.steps import OPTIMIZERS, Optimizer
@@ -49,6 +49,7 @@ def train(
     validation: Examples,
     classes: int,
     on_epoch: Callable[[], None] = lambda: None,
+    curve: bool = True,
 ) -> Trained:
     """Train a stack of replicas, one for each job, and measure them on the schedule of `measured_epochs`.
 
@@ -71,7 +72,7 @@ def train(
             "images; batch normalization needs two or more, so choose another size"
         )
     total = settings.epochs * -(-images // size)
-    epochs = measured_epochs(settings.epochs, any(work.every_epoch for work in works))
+    epochs = measured_epochs(settings.epochs, any(work.every_epoch for work in works), curve)
     history = History(len(jobs), epochs, device)
     initial_norms = network.layer_norms()
     saved = {name: value.clone() for name, value in network.state_dict().items()}
@@ -142,7 +143,7 @@ def take(step: Step, works: Sequence[Work], optimizer: Optimizer) -> None:
 
     def backward() -> None:
         step.logits = step.network(step.x)
-        loss = -(step.y * step.logits.log_softmax(-1)).sum(-1).mean(-1)
+        loss = -(step.y * log_softmax(step.logits)).sum(-1).mean(-1)
         for work in works:
             loss = work.loss(step, loss)
         optimizer.zero_grad()
@@ -182,7 +183,7 @@ def metrics(network: Network, training: Examples, validation: Examples) -> dict[
     """Each of `history.METRICS` (R,), of a network in the mode of evaluation."""
     found: dict[str, Tensor] = {"param_norm": network.norm()}
     for part, examples in (("train", training), ("val", validation)):
-        log_p = network(examples.images).log_softmax(-1)
+        log_p = log_softmax(network(examples.images))
         predicted = log_p.max(-1).indices  # argmax, which is several times slower on a CPU
         for labels, suffix in ((examples.labels, ""), (examples.true, "_true")):
             found[f"{part}_loss{suffix}"] = -log_p.gather(-1, labels[..., None])[..., 0].mean(1)

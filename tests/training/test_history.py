@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.history import METRICS, History, measured_epochs
+from stages.statistics import still_falling
 
 CPU = torch.device("cpu")
 
@@ -31,6 +33,22 @@ def test_measurements_are_dense_where_most_happens_and_few_later(epochs: int) ->
 @given(st.integers(1, 500))
 def test_on_demand_every_epoch_is_measured(epochs: int) -> None:
     assert measured_epochs(epochs, every=True) == list(range(epochs + 1))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 3000), st.sampled_from([0.5, 1.0, 2.0]))
+def test_without_a_curve_it_is_still_known_whether_a_loss_falls(epochs: int, scale: float) -> None:
+    found, all_of_them = measured_epochs(epochs, curve=False), measured_epochs(epochs)
+    assert found[0] == 0
+    assert found[-1] == epochs
+    assert set(found) <= set(all_of_them)
+    assert measured_epochs(epochs, every=True, curve=False) == list(range(epochs + 1))
+
+    def falls(measured: list[int]) -> bool:
+        losses = np.exp(-scale * np.array(measured) / epochs)
+        return still_falling(np.array(measured), losses, 9.0)
+
+    assert falls(found) == falls(all_of_them)
 
 
 def test_the_schedule_of_a_hundred_epochs() -> None:

@@ -446,7 +446,7 @@ def test_an_interruption_leaves_what_is_finished(
     noting = jobs.train_stack
 
     def interrupted(
-        stack: Sequence[Unit], material: Material, device: torch.device, on_epoch: Callable[[], None]
+        stack: Sequence[Unit], material: Material, device: torch.device, on_epoch: Callable[[], None], curve: bool
     ) -> list[dict[str, Tensor]]:
         epochs = []
 
@@ -569,12 +569,15 @@ def test_wrong_labels_are_measured_where_there_are_any(tmp_path: Path) -> None:
     assert (given <= right + 1e-4).all()
 
 
-def test_where_only_what_was_measured_is_kept_there_are_no_weights(tmp_path: Path) -> None:
-    one = unit()
-    files = train_all("a title", [one], MATERIAL, CPU, tmp_path, {"none": CONDITIONS}, measured_only=True)
-    replica = read(files[one])
+def test_of_a_trial_the_end_of_its_curve_is_kept_and_no_weights(tmp_path: Path) -> None:
+    one = unit(epochs=40)
+    files = train_all("a title", [one], MATERIAL, CPU, tmp_path, {"none": CONDITIONS}, trials=True)
+    replica, whole = read(files[one]), all_of([one], tmp_path / "all")[0]
     assert replica.weights == {}
-    assert same(replica, replace(all_of([one], tmp_path / "all")[0], weights={}))
+    assert replica.epochs.tolist() == measured_epochs(40, curve=False)
+    measured = np.isin(whole.epochs, replica.epochs)
+    assert measured.sum() < len(measured)
+    assert same(replica, replace(whole, weights={}, epochs=whole.epochs[measured], history=whole.history[measured]))
     files[one].unlink()
     with pytest.raises(UserError, match="has vanished or was damaged"):
         read(files[one])
