@@ -214,6 +214,8 @@ class Mlflow(Section):
 class File(Section):
     """``params.yaml`` as written."""
 
+    arithmetic: Literal["portable", "native"]
+    """Obeyed in `stages/__init__.py`, before NumPy and torch are loaded."""
     data: dict[str, Any]
     splits: Splits
     tasks: dict[str, dict[str, Any]]
@@ -268,6 +270,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Params:
+    arithmetic: str
     data: Data
     sources: Mapping[str, Source]
     """All sources, with their parameters."""
@@ -356,6 +359,7 @@ def load(path: Path = PARAMS) -> Params:
     if problems or data is None:
         raise refused(path, problems)
     return Params(
+        file.arithmetic,
         data,
         {name: source for name, source in sources.items() if source},
         file.splits,

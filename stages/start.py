@@ -19,7 +19,7 @@ from dvc.utils.strictyaml import validate
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from stages import config, documents
+from stages import PORTABLE_HERE, config, documents
 from stages.errors import stage
 from stages.files import alone, write_bytes
 
@@ -31,7 +31,14 @@ DVC = Path(".dvc")
 
 @stage
 def main() -> None:
-    documents.settings(config.load())
+    params = config.load()
+    documents.settings(params)
+    if params.arithmetic == "portable" and not PORTABLE_HERE:
+        print(
+            "This is no x86 processor with AVX2 under Linux: the arithmetic is native, and the last digits of results "
+            "may differ from those published.",
+            flush=True,
+        )
     with alone(DVC / "tmp/lock", "another DVC command is at work here"):  # DVC's own: no file is being written
         restore_lock()
         remove_cut_rwlock()

@@ -95,7 +95,7 @@ def of_variant(
         f"{section}.{key}": value for section, values in run["parameters"].items() for key, value in values.items()
     }
     digest = files.sha256(POOL, SPLITS)[:8]
-    provenance = origin(lock, "train", "stages/train.py") | run["versions"]
+    provenance = origin(lock, "train", "stages/train.py") | {"arithmetic": run["arithmetic"]} | run["versions"]
     for task, track in product(reversed(list(params.tasks)), reversed(TRACKS)):
         rows = of(evaluation, variant=variant.name, task=task, track=track)
         if rows.empty:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import stages  # noqa: F401  # before NumPy and torch, whose arithmetic it chooses
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from stages import files
+from stages import ARITHMETIC, files
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def write(outcome: ExperimentOutcome, folder: Path) -> None:
         "data": asdict(outcome.data),
         "parameters": outcome.parameters,
         "device": outcome.device,
+        "arithmetic": ARITHMETIC,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
         "identities": {
             name: asdict(identity) | {"deviation": _finite(identity.deviation)}

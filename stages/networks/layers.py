@@ -11,10 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stages.networks.products import product
 from stages.streams import Streams
-
-ALIGNED = 4
-"""How many 4-byte numbers fit in 16 bytes."""
 
 
 class Weighted(nn.Module):
@@ -57,17 +55,8 @@ class Linear(Weighted):
         self.bias = nn.Parameter(torch.empty(replicas, outputs, device=device))
 
     def forward(self, x: Tensor) -> Tensor:
-        images, (outputs, inputs) = x.shape[1], self.weight.shape[1:]
-        weight = self.used()
-        bias: Tensor = self.bias
-        # MKL rounds a product by whether a matrix begins at a multiple of 16 bytes. Where those of a stack would not,
-        # rows of zeros between them ensure that, or a replica's bits would depend on its place in the stack.
-        if images % ALIGNED:
-            x = F.pad(x, (0, 0, 0, -images % ALIGNED))
-        if inputs % ALIGNED and outputs % ALIGNED:
-            weight, bias = F.pad(weight, (0, 0, 0, -outputs % ALIGNED)), F.pad(bias, (0, -outputs % ALIGNED))
         # This order of the factors gives the weights a gradient in their own layout, which saves a copy every step.
-        return torch.baddbmm(bias[..., None], weight, x.mT).mT[:, :images, :outputs]
+        return product(self.used(), x.mT).add_(self.bias[..., None]).mT
 
 
 class Conv2d(Weighted):

@@ -1,17 +1,15 @@
 """Weights of a stack as matrices (R, outputs, inputs), a convolution's kernels as (outputs, inputs * height * width).
 
-Roots and decompositions of torch round by the processor, and products of MKL by where a matrix begins. So roots are
-drawn in float64 and rounded to float32, singular values come from products, in a fixed number of them, and matrices are
-filled up with zeros, which change no singular value, until each begins at a multiple of 16 bytes.
+Roots and decompositions of torch round by the processor. So roots are drawn in float64 and rounded to float32, and
+singular values come from products, in a fixed number of them.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from stages.networks.layers import ALIGNED
+from stages.networks.products import product
 
 TO_POLAR = (
     (8.28721201814563, -23.595886519098837, 17.300387312530933),
@@ -25,13 +23,6 @@ TO_POLAR = (
 )
 """Coefficients of s, s^3 and s^5 that lead singular values s from 0.001 to 1 to one, step by step, the fastest way:
 Amsel et al., "The Polar Express", 2025, https://arxiv.org/abs/2505.16932."""
-
-
-def aligned(weight: Tensor) -> Tensor:
-    """The matrices of a weight (R, outputs, ...), filled up with zeros."""
-    matrices = weight.flatten(2)
-    rows, columns = matrices.shape[1:]
-    return F.pad(matrices, (0, -columns % ALIGNED, 0, -rows % ALIGNED))
 
 
 def norms(weight: Tensor) -> Tensor:
@@ -60,21 +51,16 @@ def singular_vectors(weight: Tensor, start: Tensor, iterations: int) -> tuple[Te
 
     Power iterations lead there from u = start (R, outputs); v is the best one for that u, so that u'Wv = |W'u|.
     """
-    outputs, inputs = weight.flatten(2).shape[1:]
-    matrices = aligned(weight).double()
-    u = F.pad(normalized(start.double()), (0, -outputs % ALIGNED))
+    matrices = weight.flatten(2).double()
+    u = normalized(start.double())
     for _ in range(iterations):
         u = normalized(times(matrices, times(matrices.mT, u)))
-    v = normalized(times(matrices.mT, u))
-    return u[:, :outputs], v[:, :inputs]
+    return u, normalized(times(matrices.mT, u))
 
 
 def times(matrices: Tensor, vectors: Tensor) -> Tensor:
-    """Aligned matrices (R, m, n) times vectors (R, n): (R, m).
-
-    Beside columns of zeros: torch multiplies one matrix by one vector otherwise than several by several.
-    """
-    return (matrices @ F.pad(vectors[..., None], (0, ALIGNED - 1)))[..., 0]
+    """Matrices (R, m, n) times vectors (R, n): (R, m)."""
+    return product(matrices, vectors[..., None])[..., 0]
 
 
 def singular_value(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -89,26 +75,23 @@ def polar(weight: Tensor) -> Tensor:
     By the inverse root of W W' (of W'W where that is smaller), in the steps of `TO_POLAR`. Singular values below some
     1e-4 of the root of all their squares count less.
     """
-    outputs, inputs = weight.flatten(2).shape[1:]
-    matrices = aligned(weight).double()
+    matrices = weight.flatten(2).double()
+    outputs, inputs = matrices.shape[1:]
     wide = matrices if outputs <= inputs else matrices.mT
     length = root(wide.square().flatten(1).sum(1))[:, None, None]
     wide = wide / length.where(length > 0, 1.0)
-    y, eye = wide @ wide.mT, torch.eye(wide.shape[1], dtype=wide.dtype, device=wide.device)
+    y, eye = product(wide, wide.mT), torch.eye(wide.shape[1], dtype=wide.dtype, device=wide.device)
     z = eye.expand_as(y).contiguous()
     for a, b, c in TO_POLAR:
-        square = z @ y
-        step = a * eye + b * square + c * (square @ square)
-        y, z = y @ step, step @ z
-    result = z @ wide
-    result = result if outputs <= inputs else result.mT
-    return result[:, :outputs, :inputs].reshape(weight.shape)
+        square = product(z, y)
+        step = a * eye + b * square + c * product(square, square)
+        y, z = product(y, step), product(step, z)
+    result = product(z, wide)
+    return (result if outputs <= inputs else result.mT).reshape(weight.shape)
 
 
 def gram(weight: Tensor) -> Tensor:
     """W W', or W'W where that is smaller: (R, n, n)."""
-    outputs, inputs = weight.flatten(2).shape[1:]
-    matrices = aligned(weight)
-    n = min(outputs, inputs)
-    products = matrices @ matrices.mT if outputs <= inputs else matrices.mT @ matrices
-    return products[:, :n, :n]
+    matrices = weight.flatten(2)
+    outputs, inputs = matrices.shape[1:]
+    return product(matrices, matrices.mT) if outputs <= inputs else product(matrices.mT, matrices)

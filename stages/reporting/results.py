@@ -32,6 +32,7 @@ class Run:
     replicas: Sequence[Mapping[str, Any]]
     """`task, track, seed, repeat, search, parameters, epochs, diverged` of each."""
     device: str
+    arithmetic: str
     versions: Mapping[str, str]
     shapes: Mapping[str, tuple[int, ...]]
     """The shape of each parameter of one network, by name."""
@@ -112,7 +113,15 @@ def _read_run(folder: Path) -> Run:
             for name in sorted(weights.keys())
             if name.startswith(prefix) and "running_" not in name  # statistics are not parameters
         }
-    return Run(history, record["parameters"], record["replicas"], record["device"], record["versions"], shapes)
+    return Run(
+        history,
+        record["parameters"],
+        record["replicas"],
+        record["device"],
+        record["arithmetic"],
+        record["versions"],
+        shapes,
+    )
 
 
 def _repository() -> str:

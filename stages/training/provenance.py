@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages import files
+from stages import ARITHMETIC, files
 from stages.config import Params
 from stages.errors import UserError
 from stages.training.device import device_name
@@ -24,7 +24,8 @@ CODE = tuple(
 
 
 def conditions(params: Params, device: torch.device) -> dict[str, dict[str, Any]]:
-    """For each variant its device, the versions, and the hashes of the code that all share and of its own methods.
+    """For each variant its device, arithmetic and versions, and the hashes of the code that all share and of its own
+    methods.
 
     Raises ``UserError`` if the stage `plan` has not found those.
     """
@@ -33,6 +34,7 @@ def conditions(params: Params, device: torch.device) -> dict[str, dict[str, Any]
     return {
         name: {
             "device": device_name(device),
+            "arithmetic": ARITHMETIC,
             "versions": versions,
             "code": {"training": shared, **_methods(PLAN / f"{name}.json")},
         }

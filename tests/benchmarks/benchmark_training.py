@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages import config
 from stages.config import Training
-from stages.networks.layers import ALIGNED, Linear
 from stages.networks.network import Network
+from stages.networks.products import product
 from stages.regularizers import Regularizer
 from stages.regularizers.base import Step
 from stages.streams import Streams
@@ -84,14 +88,14 @@ def test_products(
     training, _ = examples(replicas)
     one_step, stack = stepper(PARAMS.training.model_copy(update={"network": network}), (), training)
     work = list(products(stack, training.images))
-    flops = sum(2 * left.numel() * right.shape[-1] for left, right, _ in work)
-    with FlopCounterMode(display=False) as counted:
+    flops = sum(2 * left.numel() * right.shape[-1] for left, right in work)
+    with FlopCounterMode(display=False) as counted, counted_by_numpy() as own:
         one_step()
-    assert flops == counted.get_total_flops(), "these are not the products of a training step"
+    assert flops == counted.get_total_flops() + sum(own), "these are not the products of a training step"
 
     def multiply() -> None:
-        for left, right, out in work:
-            torch.bmm(left, right, out=out)
+        for left, right in work:
+            product(left, right)
         finish(training.images.device)
 
     multiply()
@@ -120,8 +124,24 @@ def stepper(
     return one_step, network
 
 
-def products(network: Network, images: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """(left, right, out) of each product of a step: a layer's outputs, the gradient of its weights and, but for the
+@contextmanager
+def counted_by_numpy() -> Iterator[list[int]]:
+    """The floating-point operations of each product that NumPy is given meanwhile."""
+    found: list[int] = []
+    multiply = np.matmul
+
+    def noted(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+        found.append(2 * left.size * right.shape[-1])
+        result: NDArray[Any] = multiply(left, right)
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(np, "matmul", noted)
+        yield found
+
+
+def products(network: Network, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """(left, right) of each product of a step: a layer's outputs, the gradient of its weights and, but for the
     first layer, that of its inputs. A convolution is the product with the patches around all places."""
     sizes: list[int] = []
     hooks = [
@@ -134,14 +154,11 @@ def products(network: Network, images: Tensor) -> Iterator[tuple[Tensor, Tensor,
         hook.remove()
     for number, (layer, places) in enumerate(zip(network.weighted, sizes, strict=True)):
         replicas, outputs, inputs = layer.weight.flatten(2).shape
-        if isinstance(layer, Linear):  # with the zeros that see to a replica's bits
-            places += -places % ALIGNED
-            outputs += -outputs % ALIGNED if inputs % ALIGNED else 0
         shapes = [(places, inputs, outputs), (outputs, places, inputs), (places, outputs, inputs)]
         for rows, inner, columns in shapes if number else shapes[:2]:
             left = torch.randn(replicas, rows, inner, device=images.device)
             right = torch.randn(replicas, inner, columns, device=images.device)
-            yield left, right, torch.empty(replicas, rows, columns, device=images.device)
+            yield left, right
 
 
 def finish(device: torch.device) -> None:

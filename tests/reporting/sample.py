@@ -290,6 +290,7 @@ def write_run(
         "variant": variant.name,
         "parameters": variant.parameters(),
         "device": "cpu",
+        "arithmetic": "portable",
         "versions": {"python": "3.11.7", "torch": "2.14.1", "numpy": "2.4.6"},
         "replicas": replicas,
     }
