@@ -27,6 +27,7 @@ def downloaded(tmp_path_factory):
     params["splits"] = {"first": 100, "seeds": 3, "train": 100, "val": 300}
     params["tasks"]["random"].pop("seeds", None)
     params["grid"] |= {"train": [30], "rate": [0.0, 0.2], "seeds": 2}
+    params["crossed"] |= {"splits": 2}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         PARAMS.write_text(dumps_yaml(params), encoding="utf-8")
