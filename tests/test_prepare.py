@@ -89,6 +89,12 @@ def test_two_runs_write_the_same_bytes(project):
     assert _contents() == before
 
 
+def test_the_crossed_design_has_its_splits_though_no_task_has_as_many_seeds(project):
+    project("crossed", task="clean", variants=["none"], splits=5, draws=9)
+    prepare.main()
+    assert list(read().tasks["clean"].splits) == [*range(100, 105), 1000, 1001, 1002, 1003]
+
+
 def test_splits_lie_in_the_pool(project):
     prepare.main()
     pool = read()
