@@ -1,9 +1,9 @@
 """Stage ``compare``: every interval and verdict of the benchmark, into ``data/comparisons.parquet``, and where the
-variance between trainings comes from, into ``data/variance.parquet``."""
+variance between trainings comes from, into ``data/variance.parquet`` and ``data/variance_crossed.parquet``."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from stages.errors import stage
 from stages.metrics import METRICS, Metric
 from stages.statistics import (
     as_independent,
+    crossed_components,
     design_effect,
     image_variance,
     improvement_interval,
@@ -32,7 +33,9 @@ from stages.statistics import (
 RUNS = Path("data/evaluation/runs.parquet")
 PREDICTIONS = Path("data/evaluation/predictions.npz")
 COMPARISONS = Path("data/comparisons.parquet")
+CROSSED = Path("data/evaluation/crossed.npz")
 VARIANCE = Path("data/variance.parquet")
+VARIANCE_CROSSED = Path("data/variance_crossed.parquet")
 REFERENCES = {DEFAULT: TUNED, TUNED: TUNED, TUNED_CLEAN: TUNED_CLEAN}
 """For each track, that of the reference: variants as written have to beat a tuned ``none``, too."""
 HEADLINE = "test_accuracy"
@@ -40,6 +43,8 @@ HEADLINE = "test_accuracy"
 GRID_METRICS = (HEADLINE, "test_loss", "train_accuracy", "accuracy_on_wrong_given", "unfinished")
 """What is compared on the tasks of the grid."""
 COUNTS = ["replicas", "diverged", "unfinished"]
+FACTORS = ("split", "draws", "images")
+"""What the crossed design crosses."""
 
 
 @stage
@@ -52,6 +57,9 @@ def main() -> None:
     with np.load(PREDICTIONS) as predictions:
         correct = predictions["predicted"] == predictions["labels"]
     files.write_parquet(VARIANCE, variance(runs, correct, first, searches, against))
+    with np.load(CROSSED) as predictions:
+        names, correct = predictions["variants"].tolist(), predictions["predicted"] == predictions["labels"]
+    files.write_parquet(VARIANCE_CROSSED, crossed_variance(names, correct, against))
     print(f"{COMPARISONS}: {table['verdict'].notna().sum():,} differences from {BASELINE}")
 
 
@@ -204,6 +212,31 @@ def variance(
         label = {"task": task, "variant": variant, "track": track}
         rows += [label | {"component": name, "value": 100**2 * value} for name, value in parts.items()]
     return pd.DataFrame(rows, columns=["task", "variant", "track", "component", "value"])
+
+
+def crossed_variance(variants: Sequence[str], correct: np.ndarray, against: Mapping[str, str]) -> pd.DataFrame:
+    """Where the variance of test accuracy comes from by the crossed design: `variant, quantity, component, value`, in
+    squared points; unbiased, and so not always positive.
+
+    From whether each network of the V variants (V, splits, draws, M) is right about each of M test images. The
+    quantities are the `accuracy` of one network and, for a variant whose reference is in the design, the `difference`
+    from that with the same split and draws. The components are the `FACTORS`, which are taken to be drawn independently
+    of one another, and their interactions, as in `split:draws`; one that the images are part of is divided by M, so
+    that all add up to the variance of one network's accuracy on M images. On the images at hand, what the accuracies
+    put down to the splits is `split` and `split:images` together, and likewise for the draws and for both.
+    """
+    rows: list[dict[str, Any]] = []
+    for variant, own in zip(variants, correct.astype(float), strict=True):
+        quantities = {"accuracy": own}
+        if against[variant] != variant and against[variant] in variants:
+            quantities["difference"] = own - correct[variants.index(against[variant])]
+        for quantity, values in quantities.items():
+            for axes, value in crossed_components(values).items():
+                names = [FACTORS[axis] for axis in axes]
+                shared = values.shape[-1] if "images" in names else 1
+                component = {"component": ":".join(names), "value": 100**2 * value / shared}
+                rows.append({"variant": variant, "quantity": quantity} | component)
+    return pd.DataFrame(rows)
 
 
 if __name__ == "__main__":

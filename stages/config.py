@@ -160,6 +160,17 @@ class Grid(Section):
     with noise the first noisy one that is tuned."""
 
 
+class Crossed(Section):
+    """Every split trained with every set of draws, for a few variants as written: where variance comes from."""
+
+    task: str
+    variants: Annotated[Listed[str], Field(min_length=1)]
+    splits: Annotated[int, Field(ge=2)]
+    """Number of splits: of the seeds from ``splits.first`` on."""
+    draws: Annotated[int, Field(ge=2)]
+    """Number of sets of initial weights and all else that is drawn while training: of these seeds, too."""
+
+
 def _network(name: str) -> str:
     if name not in NETWORKS:
         raise ValueError(f"unknown network; available: {', '.join(NETWORKS)}")
@@ -220,6 +231,7 @@ class File(Section):
     splits: Splits
     tasks: dict[str, dict[str, Any]]
     grid: Grid
+    crossed: Crossed
     tune: Tune
     training: Training
     evaluation: Evaluation
@@ -279,6 +291,7 @@ class Params:
     """By name; the first has the true labels."""
     grid: Mapping[str, Task]
     """More of them, which differ in size and noise, for a few variants."""
+    crossed: Crossed
     tune: Tune
     training: Training
     evaluation: Evaluation
@@ -296,6 +309,11 @@ class Params:
     @property
     def all_tasks(self) -> Mapping[str, Task]:
         return {**self.tasks, **self.grid}
+
+    @property
+    def final_seeds(self) -> range:
+        """Those whose splits some task, or the crossed design, uses."""
+        return self.splits.drawn(max([self.crossed.splits, *(task.seeds for task in self.all_tasks.values())]))
 
     def search(self, seed: int) -> int:
         """Which search chose the settings that a final seed is trained with."""
@@ -334,12 +352,15 @@ def load(path: Path = PARAMS) -> Params:
             own = [other for other, each in main.items() if each.tune == other]
             problems.append(f"tasks.{name}.tune: found {task.tune!r}; allowed: a task with searches: {', '.join(own)}")
     for where, names in (
-        {f"tasks.{name}": task.variants for name, task in main.items()} | {"grid": file.grid.variants}
+        {f"tasks.{name}": task.variants for name, task in main.items()}
+        | {"grid": file.grid.variants, "crossed": file.crossed.variants}
     ).items():
         if names is not None and (missing := [each for each in (BASELINE, *names) if each not in file.variants]):
             problems.append(f"{where}.variants: there is no variant {missing[0]!r}; there are {', '.join(variants)}")
         if names and BASELINE not in names:
             problems.append(f"{where}.variants: {BASELINE!r} is missing; every other variant is compared with it")
+    if file.crossed.task not in tasks:
+        problems.append(f"crossed.task: found {file.crossed.task!r}; allowed: {', '.join(tasks)}")
     if file.tune.lr[0] > file.tune.lr[1]:
         problems.append(f"tune.lr: found {list(file.tune.lr)}; allowed: the lower factor first")
     if set(file.tune.seeds) & set(file.splits.drawn(_most_seeds(file, main))):
@@ -365,6 +386,7 @@ def load(path: Path = PARAMS) -> Params:
         file.splits,
         main,
         grid,
+        file.crossed,
         file.tune,
         file.training,
         file.evaluation,
@@ -419,7 +441,8 @@ def _cells(file: File, tasks: Mapping[str, Task]) -> dict[str, Task]:
 
 
 def _most_seeds(file: File, tasks: Mapping[str, Task]) -> int:
-    return max([file.splits.seeds, file.grid.seeds, *(task.seeds for task in tasks.values())])
+    crossed = max(file.crossed.splits, file.crossed.draws)
+    return max([file.splits.seeds, file.grid.seeds, crossed, *(task.seeds for task in tasks.values())])
 
 
 def _variant(

@@ -35,6 +35,7 @@ from stages.training.loop import Job, build
 from stages.training.parallel import in_threads
 
 RUNS = Path("data/runs")
+CROSSED = Path("data/crossed")
 EVALUATION = Path("data/evaluation")
 SUMMARY = Path("reports/metrics.json")
 CPU = torch.device("cpu")
@@ -53,6 +54,8 @@ class Saved:
 
     key: Mapping[str, Any]
     """By the names in ``KEY``."""
+    weights: Path
+    """The file that holds them."""
     unit: Unit
     """How it was trained; two tracks may have the same."""
     diverged: bool
@@ -62,7 +65,7 @@ class Saved:
 
     @property
     def prefix(self) -> str:
-        """What the names of its weights begin with."""
+        """What their names begin with there."""
         return "/".join(str(self.key[name]) for name in KEY[1:]) + "/"
 
 
@@ -95,9 +98,11 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("error")
     files.keep_only(RUNS, params.variants)
-    material, test = tasks.read(), read_test()
-    found = [one for variant in params.variants.values() for one in saved(variant)]
-    outcomes = evaluate(found, material, trial(test, params.evaluation), params.evaluation)
+    material, test, design = tasks.read(), read_test(), params.crossed
+    found = [one for variant in params.variants.values() for one in saved(variant, RUNS)]
+    crossed = [one for name in design.variants for one in saved(params.variants[name], CROSSED)]
+    everything = evaluate([*found, *crossed], material, trial(test, params.evaluation), params.evaluation)
+    outcomes, others = everything[: len(found)], everything[len(found) :]
     keys = pd.DataFrame([one.key for one in found], columns=KEY)
     predicted = np.stack([each.predicted for each in outcomes])
     runs = pd.concat([keys, pd.DataFrame([each.metrics for each in outcomes])], axis=1).astype(
@@ -105,6 +110,14 @@ def main() -> None:
     )
     files.write_parquet(EVALUATION / "runs.parquet", runs)
     save_arrays(EVALUATION / "predictions.npz", predicted=predicted.astype(np.uint8), labels=test.labels)
+    save_arrays(
+        EVALUATION / "crossed.npz",
+        variants=np.array(design.variants),
+        predicted=np.array([each.predicted for each in others], np.uint8).reshape(
+            len(design.variants), design.splits, design.draws, len(test.labels)
+        ),
+        labels=test.labels,
+    )
     main_tasks = keys["task"].isin(list(params.tasks))
     files.write_parquet(
         EVALUATION / "confusion.parquet", confusion(keys[main_tasks], predicted, test.labels, len(material.classes))
@@ -115,9 +128,9 @@ def main() -> None:
     files.write_json(SUMMARY, summary(runs[main_tasks]))
 
 
-def saved(variant: config.Variant) -> Iterator[Saved]:
-    """The trained replicas of a variant, in the order of its record."""
-    folder = RUNS / variant.name
+def saved(variant: config.Variant, results: Path) -> Iterator[Saved]:
+    """The trained replicas of a variant, in the order of its record among the results."""
+    folder = results / variant.name
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     history = pd.read_parquet(folder / "history.parquet").sort_values("epoch", kind="stable")
     columns = {name: history[name].to_numpy() for name in history.columns.difference(KEY)}
@@ -125,10 +138,11 @@ def saved(variant: config.Variant) -> Iterator[Saved]:
     for replica in record["replicas"]:
         own = variant.with_parameters(replica["parameters"])
         place = tuple(replica[name] for name in KEY[1:])
-        task, _, seed, repeat = place
+        task, _, seed, _ = place
         yield Saved(
             dict(zip(KEY, (variant.name, *place), strict=True)),
-            Unit(variant.name, own.training, own.regularizers, task, seed, repeat),
+            folder / "weights.safetensors",
+            Unit(variant.name, own.training, own.regularizers, task, seed, replica["draws"]),
             replica["diverged"],
             replica["initial_norms"],
             {name: column[rows[place]] for name, column in columns.items()},
@@ -221,11 +235,10 @@ def restore(stack: Sequence[Saved], material: Material) -> Network:
     jobs = [Job(one.unit.settings, one.unit.methods, seed=0) for one in stack]  # nothing is drawn
     network, _ = build(jobs, (channels, height, width), len(material.classes), CPU)
     with ExitStack() as opened:
-        paths = {one.key["variant"]: RUNS / one.key["variant"] / "weights.safetensors" for one in stack}
-        found = {name: opened.enter_context(safe_open(path, framework="pt")) for name, path in paths.items()}
+        found = {path: opened.enter_context(safe_open(path, framework="pt")) for path in {o.weights for o in stack}}
         network.load_state_dict(
             {
-                name: torch.stack([found[one.key["variant"]].get_tensor(one.prefix + name) for one in stack])
+                name: torch.stack([found[one.weights].get_tensor(one.prefix + name) for one in stack])
                 for name in network.state_dict()
             }
         )

@@ -39,8 +39,8 @@ def main() -> None:
         name: labels_of(task, name, data, params.data.label_noise.seed) for name, task in params.all_tasks.items()
     }
     sizes = {name: task.train for name, task in params.all_tasks.items()}
-    final = splits.drawn(max(task.seeds for task in params.all_tasks.values()))
-    drawn = draw_splits(clean.labels, data.classes, [*final, *params.tune.seeds], splits.train, splits.val, sizes)
+    seeds = [*params.final_seeds, *params.tune.seeds]
+    drawn = draw_splits(clean.labels, data.classes, seeds, splits.train, splits.val, sizes)
 
     learnt = {name: TaskData(name, own.labels, drawn[name]) for name, own in label_sets.items()}
     tasks.write(Material(data.images, data.classes, learnt))

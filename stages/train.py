@@ -1,4 +1,5 @@
-"""Stage ``train``: every variant as written and as tuned, on every task with every final seed, into ``data/runs/``.
+"""Stage ``train``: every variant as written and as tuned, on every task with every final seed, into ``data/runs/``, and
+a few variants with every split and every set of draws, into ``data/crossed/``.
 
 ``python -m stages.train VARIANT TASK TRACK SEED`` trains one replica again, alone, and reports whether the result is
 identical.
@@ -27,9 +28,13 @@ from stages.training.kept import forget
 from stages.training.provenance import conditions
 
 RUNS = Path("data/runs")
+CROSSED = Path("data/crossed")
+"""The crossed design: the same files, of its variants alone; no result but the components of variance rests on them."""
 CHOSEN = Path("data/tuning/chosen.json")
 STORE = Path(".cache/replicas")
 """Finished replicas. DVC, which deletes a stage's outputs before it runs, does not know about it."""
+REPEAT = 1_000_000
+"""How far apart the draws of two repeats of one split are."""
 
 
 class Planned(NamedTuple):
@@ -39,12 +44,14 @@ class Planned(NamedTuple):
     search: int | None
     """Which search chose its parameters; None if they are the variant's as written."""
     changes: Mapping[str, Any]
+    repeat: int
+    """Which network of its split it is."""
     unit: Unit
 
     @property
     def key(self) -> dict[str, Any]:
         """What tells it from the variant's others."""
-        return {"task": self.unit.task, "track": self.track, "seed": self.unit.seed, "repeat": self.unit.repeat}
+        return {"task": self.unit.task, "track": self.track, "seed": self.unit.seed, "repeat": self.repeat}
 
     @property
     def prefix(self) -> str:
@@ -65,17 +72,20 @@ def main() -> None:
         return
     made_by = conditions(params, device)
     with files.alone(STORE / "train.lock", "another process is training"):
-        units = [each.unit for own in planned.values() for each in own]
+        folders = {RUNS / name: own for name, own in planned.items()}
+        folders |= {CROSSED / name: own for name, own in crossed(params).items()}
+        units = [each.unit for own in folders.values() for each in own]
         found = train_all("training", units, material, device, STORE, made_by)
         data, diverged = files.sha256(POOL, SPLITS), 0
-        for name, own in planned.items():
-            replicas = [read(found[each.unit]) for each in own]
+        for folder, own in folders.items():
+            name, replicas = folder.name, [read(found[each.unit]) for each in own]
             about = {"variant": name, "parameters": params.variants[name].parameters(), "data": data}
-            write(RUNS / name, about | made_by[name], own, replicas)
+            write(folder, about | made_by[name], own, replicas)
             diverged += sum(replica.diverged for replica in replicas)
     files.keep_only(RUNS, params.variants)
+    files.keep_only(CROSSED, params.crossed.variants)
     forget(STORE)
-    print(f"{RUNS}: {len(units):,} networks of {len(planned)} variants, {diverged} diverged")
+    print(f"{RUNS}, {CROSSED}: {len(units):,} networks of {len(planned)} variants, {diverged} diverged")
 
 
 def chosen() -> dict[str, Any]:
@@ -104,8 +114,26 @@ def _planned(variant: Variant, params: Params, chosen: Mapping[str, Any]) -> Ite
                     changes = _chosen(chosen, variant.tuned_as, settings.tune, track)[search]["parameters"]
                 own = variant.with_parameters(changes)
                 for repeat in range(variant.repeats if task in params.tasks else 1):
-                    unit = Unit(variant.name, own.training, own.regularizers, task, seed, repeat)
-                    yield Planned(track, search, changes, unit)
+                    draws = seed + REPEAT * repeat
+                    unit = Unit(variant.name, own.training, own.regularizers, task, seed, draws)
+                    yield Planned(track, search, changes, repeat, unit)
+
+
+def crossed(params: Params) -> dict[str, list[Planned]]:
+    """The replicas of each variant of the crossed design, in the order seed, repeat.
+
+    Repeat k of every split has the draws of the k-th final seed. So where both are of one seed, the replica is that of
+    the results as written, and not trained again.
+    """
+    return {name: list(_crossed(params.variants[name], params)) for name in params.crossed.variants}
+
+
+def _crossed(variant: Variant, params: Params) -> Iterator[Planned]:
+    design = params.crossed
+    for seed in params.splits.drawn(design.splits):
+        for repeat, draws in enumerate(params.splits.drawn(design.draws)):
+            unit = Unit(variant.name, variant.training, variant.regularizers, design.task, seed, draws)
+            yield Planned(DEFAULT, None, {}, repeat, unit)
 
 
 def _chosen(chosen: Mapping[str, Any], variant: str, task: str, track: str) -> list[dict[str, Any]]:
@@ -177,6 +205,7 @@ def write(folder: Path, record: dict[str, Any], planned: Sequence[Planned], repl
     outcomes = [
         each.key
         | {
+            "draws": each.unit.draws,
             "search": each.search,
             "parameters": dict(each.changes),
             "epochs": int(replica.epochs[-1]),

@@ -69,7 +69,7 @@ def trials_of(params: Params) -> Iterator[Trial]:
             for k, seed in enumerate(params.tune.seeds):
                 for i, changes in enumerate(points[k]):
                     own = variant.with_parameters(changes)
-                    unit = Unit(variant.name, own.training, own.regularizers, task, seed)
+                    unit = Unit(variant.name, own.training, own.regularizers, task, seed, seed)
                     yield Trial(variant, task, k, i, changes, unit)
 
 

@@ -24,6 +24,7 @@ def params(**changes: Any) -> dict[str, Any]:
     content["tune"] |= {"trials": 2, "searches": 2}
     content["tasks"]["random"].pop("seeds", None)
     content["grid"] |= {"train": [20], "rate": [0.0], "variants": ["none"], "seeds": 2}
+    content["crossed"] |= {"task": "partly_random", "variants": ["none"], "splits": 2, "draws": 2}
     content["training"] |= {"epochs": 4, "device": "cpu"}
     content["documents"] = {"decay_scaling": {"epochs": 50}}
     content["variants"] = {name: content["variants"][name] for name in VARIANTS}

@@ -239,10 +239,41 @@ def test_variance_of_repeats_and_of_test_images() -> None:
     )
 
 
+def test_the_crossed_variance_is_that_of_one_network_and_of_a_difference() -> None:
+    """Its parts by the images add up to p (1 - p) / (M - 1), and all to the variance between networks besides."""
+    generator = np.random.default_rng(1)
+    correct = generator.random((2, 6, 5, 40)) < generator.random((1, 6, 1, 40))
+    table = compare.crossed_variance(["none", "other"], correct, {"none": "none", "other": "none"})
+    assert list(table["quantity"].unique()) == ["accuracy", "difference"]
+    found = table.set_index(["variant", "quantity", "component"])["value"] / 100**2
+    assert len(found) == 3 * 7
+    difference = correct[1].astype(float) - correct[0]
+    for variant, quantity, values in (
+        ("none", "accuracy", correct[0]),
+        ("other", "accuracy", correct[1]),
+        ("other", "difference", difference),
+    ):
+        parts = found[variant, quantity]
+        of_images = parts[parts.index.str.contains("images")].sum()
+        assert of_images == pytest.approx(np.mean(values.var(-1, ddof=1)) / 40)
+        means = values.mean(-1)
+        rows, columns = means.mean(1).var(ddof=1), means.mean(0).var(ddof=1)
+        rest = means - means.mean(1, keepdims=True) - means.mean(0) + means.mean()
+        assert parts["split"] + parts["split:images"] == pytest.approx(rows - (rest**2).sum() / (5 * 4) / 5)
+        assert parts["draws"] + parts["draws:images"] == pytest.approx(columns - (rest**2).sum() / (5 * 4) / 6)
+
+
+def test_a_variant_without_its_reference_in_the_design_has_no_difference() -> None:
+    correct = np.random.default_rng(2).random((2, 3, 3, 20)) < 0.5
+    table = compare.crossed_variance(["none", "other"], correct, {"none": "none", "other": "third"})
+    assert set(table["quantity"]) == {"accuracy"}
+
+
 def test_a_pipeline_with_tasks_of_its_own(tmp_path: Path) -> None:
     """From the download to the report, with every kind of noise and another number of training images."""
     folder = small.make(tmp_path)
     content = loads_yaml((folder / "params.yaml").read_text())
+    content["crossed"]["task"] = "hard"
     content["tasks"] = {
         "true": {"about": "As published."},
         "few": {"train": 20, "title": "true labels of few images"},

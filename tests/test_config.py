@@ -116,6 +116,15 @@ def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], k
         ("grid/train", [0], ["grid.train.0: found 0", "from 1 on, or all"]),
         ("grid/kind", ["odd"], ["grid.kind.0: found 'odd'", "class_dependent"]),
         ("grid/seeds", 1, ["grid.seeds: found 1"]),
+        ("crossed/task", "odd", ["crossed.task: found 'odd'; allowed: clean, partly_random, random"]),
+        ("crossed/variants", ["none", "lasso"], ["crossed.variants: there is no variant 'lasso'"]),
+        ("crossed/variants", ["l1"], ["crossed.variants: 'none' is missing"]),
+        ("crossed/variants", [], ["crossed.variants: found []", "at least 1"]),
+        ("crossed/splits", 1, ["crossed.splits: found 1", "greater than or equal to 2"]),
+        ("crossed/draws", 1, ["crossed.draws: found 1", "greater than or equal to 2"]),
+        ("crossed/draws", 900, ["tune.first: the searches would share seeds"]),
+        ("crossed", None, ["crossed: found None; allowed: a mapping of task, variants, splits, draws"]),
+        ("crossed", {"variants": ["none"]}, ["crossed.task: missing", "crossed.draws: missing"]),
         ("tune/trials", 0, ["tune.trials: found 0"]),
         ("tune/searches", 0, ["tune.searches: found 0"]),
         ("tune/lr", [4.0, 0.1], ["tune.lr: found [4.0, 0.1]; allowed: the lower factor first"]),
@@ -199,7 +208,7 @@ def test_a_number_that_dvc_writes_comes_back(strength: float) -> None:
     """`dvc exp run -S` writes 0.00001 as 1e-05."""
     content = loads_yaml((ROOT / "params.yaml").read_text())
     content["variants"] = {"none": {}, "l1": {"l1": {"strength": strength}}}
-    content["grid"]["variants"] = "all"
+    content["grid"]["variants"], content["crossed"]["variants"] = "all", ["none"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
         dump_yaml(path, content)

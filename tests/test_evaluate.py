@@ -155,7 +155,7 @@ def test_no_bit_of_a_replica_depends_on_its_stack(project: Path, monkeypatch: py
     torch.set_num_threads(1)
     params, material = config.load(), tasks.read()
     trial = evaluate.trial(read_test(), params.evaluation)
-    found = [one for variant in params.variants.values() for one in evaluate.saved(variant)]
+    found = [one for variant in params.variants.values() for one in evaluate.saved(variant, evaluate.RUNS)]
     together = evaluate.evaluate(found, material, trial, params.evaluation)
     tested = {(one.key["variant"], one.key["task"]): number for number, one in enumerate(found)}
     for number in tested.values():
@@ -172,6 +172,25 @@ def test_predictions_are_those_of_the_rows(project: Path, runs: pd.DataFrame) ->
     assert predicted.dtype == np.uint8
     assert np.array_equal(labels, read_test(project / "data/test.npz").labels)
     assert np.allclose((predicted == labels).mean(1), runs["test_accuracy"])
+
+
+def test_the_crossed_design_is_a_balanced_table_of_its_own(project: Path, runs: pd.DataFrame) -> None:
+    """Where split and draws are of one seed it is the row of the results, elsewhere it follows from its weights."""
+    with np.load(project / "data/evaluation/crossed.npz") as file:
+        names, predicted, labels = file["variants"].tolist(), file["predicted"], file["labels"]
+    test = read_test(project / "data/test.npz")
+    assert (names, predicted.shape, predicted.dtype) == (["none"], (1, 2, 2, len(test.labels)), np.uint8)
+    assert np.array_equal(labels, test.labels)
+    with np.load(project / "data/evaluation/predictions.npz") as file:
+        results = dict(zip(runs.index, file["predicted"], strict=True))
+    weights = load_file(project / "data/crossed/none/weights.safetensors")
+    for split, draws in np.ndindex(2, 2):
+        prefix = f"partly_random/default/{SEEDS[split]}/{draws}/fc"
+        layers = [weights[f"{prefix}{layer}.{name}"] for layer in (1, 2, 3) for name in ("weight", "bias")]
+        guess = forward(pixels(test.images), layers).argmax(1).numpy()
+        assert np.array_equal(predicted[0, split, draws], guess)
+        own = results["none", "partly_random", "default", SEEDS[split], 0]
+        assert np.array_equal(guess, own) == (split == draws)
 
 
 def test_confusion_counts_and_layers_add_up(project: Path, runs: pd.DataFrame) -> None:

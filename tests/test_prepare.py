@@ -27,6 +27,7 @@ def downloaded(tmp_path_factory):
     params["splits"] = {"first": 100, "seeds": 3, "train": 100, "val": 300}
     params["tasks"]["random"].pop("seeds", None)
     params["grid"] |= {"train": [30], "rate": [0.0, 0.2], "seeds": 2}
+    params["crossed"] |= {"splits": 2}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         PARAMS.write_text(dumps_yaml(params), encoding="utf-8")
@@ -86,6 +87,12 @@ def test_two_runs_write_the_same_bytes(project):
         Path(path).unlink()
     prepare.main()
     assert _contents() == before
+
+
+def test_the_crossed_design_has_its_splits_though_no_task_has_as_many_seeds(project):
+    project("crossed", task="clean", variants=["none"], splits=5, draws=9)
+    prepare.main()
+    assert list(read().tasks["clean"].splits) == [*range(100, 105), 1000, 1001, 1002, 1003]
 
 
 def test_splits_lie_in_the_pool(project):

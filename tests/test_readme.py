@@ -57,7 +57,7 @@ def test_it_names_the_hooks_of_a_method() -> None:
 def test_the_example_of_tasks_is_taken(tmp_path: Path) -> None:
     example = re.search(r"```yaml\n(tasks:\n.+?)```", README, re.DOTALL)
     assert example
-    content = small.params() | loads_yaml(example[1])
+    content = small.params(crossed__task="clean") | loads_yaml(example[1])
     (tmp_path / "params.yaml").write_text(dumps_yaml(content))
     tasks = config.load(tmp_path / "params.yaml").tasks
     assert {task.noise.kind for task in tasks.values() if task.noise} == set(KINDS)

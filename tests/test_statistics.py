@@ -18,6 +18,7 @@ from stages.statistics import (
     Verdict,
     all_or_nothing,
     coverage_lost,
+    crossed_components,
     direction,
     expected_calibration_error,
     expected_of_best,
@@ -355,3 +356,48 @@ def test_the_variance_of_the_draw_of_test_images_is_that_over_draws() -> None:
     differences = first.astype(float) - second
     assert image_variance(differences) == pytest.approx(differences.mean(1).var(), rel=0.08)
     assert image_variance(differences) == pytest.approx((0.8 * 0.2 + 0.7 * 0.3) / 200, rel=0.02)
+
+
+def test_crossed_components_by_hand() -> None:
+    """Rows with means 1.5 and 4.5, columns with 2 and 4, and residuals of 0.5: mean squares 9, 4 and 1."""
+    found = crossed_components(np.array([[1.0, 2.0], [3.0, 6.0]]))
+    assert found == pytest.approx({(0,): (9 - 1) / 2, (1,): (4 - 1) / 2, (0, 1): 1})
+
+
+def test_crossed_components_are_recovered_without_bias() -> None:
+    """Every effect drawn by itself, not from a bell curve, one of them always 0; no estimate is cut off."""
+    rng, sizes = np.random.default_rng(11), (6, 5, 8)
+    truth = {(0,): 2.0, (1,): 0.5, (2,): 3.0, (0, 1): 0.0, (0, 2): 1.0, (1, 2): 0.3, (0, 1, 2): 1.5}
+    found = []
+    for _ in range(2000):
+        values = np.zeros(sizes)
+        for effect, variance in truth.items():
+            shape = [size if axis in effect else 1 for axis, size in enumerate(sizes)]
+            values = values + np.sqrt(variance) * (rng.exponential(size=shape) - 1)
+        found.append(crossed_components(values))
+    for effect, variance in truth.items():
+        estimates = np.array([each[effect] for each in found])
+        assert abs(estimates.mean() - variance) < 4 * estimates.std() / np.sqrt(len(estimates)), effect
+    assert min(each[0, 1] for each in found) < 0
+
+
+def test_crossed_components_of_zeros_and_ones_are_those_of_their_probabilities() -> None:
+    """An image is right with probability (a + b + c) / 3 of its split, draws and itself, each uniform on [0, 1]: each
+    main effect has the variance 1/12 / 9, no two interact, and the rest is the mean of p (1 - p) = 2/9."""
+    rng = np.random.default_rng(12)
+    found = []
+    for _ in range(2000):
+        shares = (rng.random((6, 1, 1)) + rng.random((1, 6, 1)) + rng.random((1, 1, 30))) / 3
+        found.append(list(crossed_components((rng.random((6, 6, 30)) < shares).astype(float)).values()))
+    main, rest = 1 / 108, 1 / 4 - 3 / 108
+    errors = np.std(found, axis=0) / np.sqrt(len(found))
+    assert (np.abs(np.mean(found, axis=0) - [main, main, main, 0, 0, 0, rest]) < 4 * errors).all()
+
+
+def test_crossed_components_of_means_are_those_of_their_values() -> None:
+    """What a mean over the last factor puts down to the first is its main effect and its interaction with the last."""
+    values = np.random.default_rng(13).random((6, 5, 40)) < np.random.default_rng(14).random((6, 1, 40))
+    whole, means = crossed_components(values), crossed_components(values.mean(2))
+    for effect in means:
+        assert means[effect] == pytest.approx(whole[effect] + whole[*effect, 2] / 40)
+    assert sum(value for effect, value in whole.items() if 2 in effect) / 40 == pytest.approx(image_variance(values))

@@ -50,7 +50,7 @@ def write_params(root: Path, variants: list[str]) -> None:
     params = loads_yaml((PROJECT / "params.yaml").read_text())
     params["mlflow"] = {"replicas": True}
     params["variants"] = {name: params["variants"][name] for name in variants}
-    params["grid"]["variants"] = "all"
+    params["grid"]["variants"], params["crossed"]["variants"] = "all", ["none"]
     (root / "params.yaml").write_text(dumps_yaml(params))
 
 

@@ -87,9 +87,14 @@ def planned(project: Path) -> dict[str, list[Planned]]:
 
 
 @pytest.fixture(scope="module")
-def units(planned: dict[str, list[Planned]]) -> set[Unit]:
-    """What is trained: a replica that two tracks share once."""
-    return {each.unit for own in planned.values() for each in own}
+def crossed(project: Path) -> dict[str, list[Planned]]:
+    return train.crossed(config.load(project / "params.yaml"))
+
+
+@pytest.fixture(scope="module")
+def units(planned: dict[str, list[Planned]], crossed: dict[str, list[Planned]]) -> set[Unit]:
+    """What is trained: a replica that two tracks, or the crossed design, share once."""
+    return {each.unit for own in (*planned.values(), *crossed.values()) for each in own}
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +205,29 @@ def test_tasks_and_tracks_share_initial_weights_and_repeats_do_not(project: Path
     assert (others.groupby("seed")["param_norm"].first() == alike).all()
 
 
+def test_the_crossed_design_has_every_split_with_the_draws_of_every_seed(
+    project: Path, trained: dict[str, bytes], planned: dict[str, list[Planned]], crossed: dict[str, list[Planned]]
+) -> None:
+    """The same draws give the same initial weights on two splits; where both are of one seed, it is the result."""
+    assert [path.name for path in (project / train.CROSSED).iterdir()] == list(crossed) == ["none"]
+    folder = project / train.CROSSED / "none"
+    history, weights = pd.read_parquet(folder / "history.parquet"), load_file(folder / "weights.safetensors")
+    initial = history.query("epoch == 0").set_index(["seed", "repeat"])["param_norm"].unstack()
+    assert initial.shape == (2, 2)
+    assert (initial.loc[FIRST] == initial.loc[FIRST + 1]).all()
+    assert initial.loc[FIRST, 0] != initial.loc[FIRST, 1]
+    results = load_file(project / RUNS / "none/weights.safetensors")
+    layer = {
+        (split, k): weights[f"partly_random/default/{FIRST + split}/{k}/fc1.weight"] for split in (0, 1) for k in (0, 1)
+    }
+    assert len({value.sum().item() for value in layer.values()}) == 4
+    for seed in (0, 1):
+        assert torch.equal(layer[seed, seed], results[f"partly_random/default/{FIRST + seed}/0/fc1.weight"])
+    record = json.loads((folder / "run.json").read_text())["replicas"]
+    assert [(r["seed"] - FIRST, r["draws"] - FIRST) for r in record] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert len({each.unit for each in crossed["none"]} - {each.unit for each in planned["none"]}) == 2
+
+
 def test_finished_replicas_are_found_again(
     project: Path, trained: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +300,7 @@ def test_a_damaged_replica_is_trained_again(
     project: Path,
     trained: dict[str, bytes],
     planned: dict[str, list[Planned]],
+    crossed: dict[str, list[Planned]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     how: str,
@@ -283,7 +312,8 @@ def test_a_damaged_replica_is_trained_again(
     assert len(call(monkeypatch)) == 1
     first, last = capsys.readouterr().out.splitlines()
     assert f"{damaged} was damaged" in first
-    assert last == f"{RUNS}: {sum(map(len, planned.values()))} networks of 3 variants, 0 diverged"
+    total = sum(map(len, (*planned.values(), *crossed.values())))
+    assert last == f"{RUNS}, {train.CROSSED}: {total} networks of 3 variants, 0 diverged"
     assert damaged.read_bytes() == whole
     assert small.contents(RUNS) == trained
 
@@ -314,7 +344,7 @@ def test_a_seed_or_a_repeat_more_and_an_edited_variant_train_only_themselves(
     assert trains() == []
     assert small.contents(RUNS) == files
     content["variants"]["l1"]["repeats"] = 2
-    assert {(unit.variant, unit.repeat) for unit in trains()} == {("l1", 1)}
+    assert {(unit.variant, unit.draws - unit.seed) for unit in trains()} == {("l1", train.REPEAT)}
     del content["variants"]["l1"]["repeats"]
     content["variants"]["l1"]["l1"]["strength"] = 0.5
     assert {unit.variant for unit in trains()} == {"l1"}
@@ -378,6 +408,7 @@ def test_the_number_of_cores_does_not_matter(
         monkeypatch.setattr(module, "cores", lambda: cores)
     monkeypatch.setattr(train, "STORE", tmp_path / "store")
     monkeypatch.setattr(train, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(train, "CROSSED", tmp_path / "crossed")
     again = call(monkeypatch)
     assert len(again) == len(units)
     assert set(again) == units
@@ -436,7 +467,7 @@ def test_a_replica_trained_alone_comes_out_the_same(
         ("partly_random", "tuned_clean", 102),
     ):
         (unit,) = call(monkeypatch, "everything", task, track, str(seed))  # though it is kept
-        assert (unit.task, unit.seed, unit.repeat) == (task, seed, 0)
+        assert (unit.task, unit.seed, unit.draws) == (task, seed, seed)
         answer = capsys.readouterr().out
         assert f"everything, {task}, {track}, seed {seed}: trained alone it is bit-identical" in answer
     call(monkeypatch, "none", "clean", "default", "100")

@@ -62,6 +62,8 @@ class Results:
     """`variant, task, track, seed, layer, initial_norm, norm, near_zero`"""
     variance: pd.DataFrame
     """Where the variance of accuracies comes from: `task, variant, track, component, value`, in squared points."""
+    crossed: pd.DataFrame
+    """The same by the crossed design: `variant, quantity, component, value`, in squared points."""
     classical: pd.DataFrame
     """`method, task, seed` and accuracies of models that are no networks."""
     repository: str
@@ -90,6 +92,7 @@ def read(params: Params) -> Results:
             confusion=pd.read_parquet(DATA / "evaluation/confusion.parquet"),
             layers=pd.read_parquet(DATA / "evaluation/layers.parquet"),
             variance=pd.read_parquet(DATA / "variance.parquet"),
+            crossed=pd.read_parquet(DATA / "variance_crossed.parquet"),
             classical=pd.read_parquet(DATA / "evaluation/classical.parquet"),
             repository=_repository(),
         )

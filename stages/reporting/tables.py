@@ -22,6 +22,10 @@ TRACK_TITLES = {DEFAULT: "Default", TUNED: "Tuned", TUNED_CLEAN: "Tuned by clean
 """How the tables name the ways of choosing a variant's settings."""
 COMPONENTS = ("search", "split", "weights", "images")
 IMAGES_OF_DIFFERENCE = "images_of_difference"
+CROSSED_COMPONENTS = (
+    *("split", "draws", "split:draws"),
+    *("images", "split:images", "draws:images", "split:draws:images"),
+)
 
 
 @dataclass(frozen=True)
@@ -302,6 +306,30 @@ def variance(results: Results) -> Table:
         ],
         rows,
         pd.DataFrame(data, columns=["task", "variant", "track", *COMPONENTS, IMAGES_OF_DIFFERENCE, "design_effect"]),
+        sortable=False,
+    )
+
+
+def crossed(results: Results) -> Table:
+    """Where the variance of the test accuracy, and of its difference, comes from by the crossed design."""
+    design, variants = results.params.crossed, results.params.variants
+    rows, data = [], []
+    for (variant, quantity), own in results.crossed.groupby(["variant", "quantity"], sort=False):
+        values = dict(zip(own["component"], own["value"], strict=True))
+        values["sum"] = own["value"].sum()
+        what = "Accuracy" if quantity == "accuracy" else f"Difference from {variants[str(variant)].against}"
+        spreads = [number_cell(np.sqrt(max(0.0, values[part])), 2) for part in (*CROSSED_COMPONENTS, "sum")]
+        rows.append([variant_cell(str(variant)), Cell(what), *spreads])
+        data.append({"task": design.task, "variant": variant, "quantity": quantity, **values})
+    return Table(
+        "variance-crossed",
+        "Standard deviation, in points, that each source alone would give to the test accuracy of one network, and to "
+        "the difference of two with the same split and draws. Estimates of a variance below 0 count as 0 here; the "
+        "CSV file has them as they came out, in squared points, and their sum, of which the last column is the root.",
+        ["Variant", "Of", "Split", "Draws", "Both", "Alone", "With split", "With draws", "With both", "All"],
+        rows,
+        pd.DataFrame(data),
+        [("", 2), ("Split and draws", 3), ("Test images", 4), ("", 1)],
         sortable=False,
     )
 

@@ -1,6 +1,6 @@
 """Statistics of the benchmark: pure functions on arrays."""
 
-from stages.statistics.components import Components, image_variance, variance_components
+from stages.statistics.components import Components, crossed_components, image_variance, variance_components
 from stages.statistics.intervals import (
     MEANINGFUL,
     UNDEFINED,
@@ -58,6 +58,7 @@ __all__ = [
     "best_temperature",
     "confusion_matrix",
     "coverage_lost",
+    "crossed_components",
     "design_effect",
     "direction",
     "expected_calibration_error",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
+from math import prod
 
 import numpy as np
 
@@ -44,3 +46,32 @@ def image_variance(values: np.ndarray) -> float:
     leading dimensions it is averaged. An accuracy p has p (1 - p) / (M - 1).
     """
     return float(np.mean(np.var(values, axis=-1, ddof=1) / values.shape[-1]))
+
+
+def crossed_components(values: np.ndarray) -> dict[tuple[int, ...], float]:
+    """Components of values that cross k random factors, one value for each combination of their levels, by their axes.
+
+    (0,) is the variance of the main effect of the first factor, (0, 1) that of its interaction with the second, and the
+    interaction of all factors includes what is left. From the mean squares of the balanced design: a component is the
+    alternating sum of those of all effects that contain it, over the number of values at each of its levels (Searle,
+    Casella and McCulloch 1992, Variance Components). It is unbiased for independently drawn levels, whatever the
+    distribution, that of zeros and ones included, and may therefore be negative.
+    """
+    axes = range(values.ndim)
+    effects = [effect for size in axes for effect in combinations(axes, size + 1)]
+    squares = {effect: _mean_square(values, effect) for effect in effects}
+    return {
+        effect: sum((-1) ** (len(one) - len(effect)) * squares[one] for one in effects if {*effect} <= {*one})
+        / prod(values.shape[axis] for axis in axes if axis not in effect)
+        for effect in effects
+    }
+
+
+def _mean_square(values: np.ndarray, effect: tuple[int, ...]) -> float:
+    """The mean square of a main effect, or of an interaction without what its parts explain, by its axes."""
+    found = values
+    for axis in range(values.ndim):
+        mean = found.mean(axis, keepdims=True)
+        found = found - mean if axis in effect else mean
+    freedom = prod(values.shape[axis] - 1 for axis in effect)
+    return float((found**2).sum()) * (values.size // found.size) / freedom

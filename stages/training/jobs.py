@@ -31,10 +31,6 @@ CPU_STACK_PARAMETERS = 1_000_000
 """The most parameters that a stack of more than one replica has on a CPU: what a core's cache holds."""
 
 
-REPEAT = 1_000_000
-"""What the seeds of two repeats of one split are apart."""
-
-
 @dataclass(frozen=True)
 class Unit:
     """One replica to train."""
@@ -45,8 +41,8 @@ class Unit:
     task: str
     seed: int
     """Fixes the split."""
-    repeat: int = 0
-    """Fixes, with the seed, initial weights and all other draws."""
+    draws: int
+    """The seed of the initial weights, the order of batches and all else that is drawn while training."""
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
@@ -128,7 +124,7 @@ def address(unit: Unit, material: Material, conditions: Mapping[str, Any]) -> st
     """A name for everything that determines the outcome of a unit."""
     task = material.tasks[unit.task]
     shape = {"classes": len(material.classes), "image": material.images.shape[1:]}
-    record = {"parameters": unit.parameters, "seed": unit.seed, "repeat": unit.repeat, **shape, **conditions}
+    record = {"parameters": unit.parameters, "draws": unit.draws, **shape, **conditions}
     columns = (material.images, task.labels, material.true)
     arrays = [part[indices] for indices in _parts(unit, material) for part in columns]
     return kept.address(record, *arrays)
@@ -183,7 +179,7 @@ def train_stack(
     labels = [material.tasks[unit.task].labels for unit in stack]
     train_indices, val_indices = zip(*(_parts(unit, material) for unit in stack), strict=True)
     trained = train(
-        [Job(unit.settings, unit.methods, unit.seed + REPEAT * unit.repeat) for unit in stack],
+        [Job(unit.settings, unit.methods, unit.draws) for unit in stack],
         select(material.images, labels, material.true, train_indices, device),
         select(material.images, labels, material.true, val_indices, device),
         len(material.classes),

@@ -172,7 +172,7 @@ from stages import config
 from stages.plan import plan
 from stages.training.jobs import Unit
 variant = config.load().variant("both")
-unit = Unit("both", variant.training, variant.regularizers, "clean", 0)
+unit = Unit("both", variant.training, variant.regularizers, "clean", 0, 0)
 print(json.dumps([variant.parameters(), plan(variant), unit.parameters]))
 """
     parameters, planned, unit = json.loads(small.run(project, sys.executable, "-c", script).stdout)

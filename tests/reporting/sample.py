@@ -85,6 +85,10 @@ def write_results(
     found = compare.compare(table, params.claims, confidence, first, searches, against, params.grid)
     found.to_parquet(root / "data/comparisons.parquet", index=False)
     compare.variance(table, predicted == test, first, searches, against).to_parquet(root / "data/variance.parquet")
+    design = params.crossed
+    correct = rng.random((len(design.variants), design.splits, design.draws, TEST)) < 0.7
+    crossed = compare.crossed_variance(design.variants, correct, against)
+    crossed.to_parquet(root / "data/variance_crossed.parquet", index=False)
     classical = [
         {"method": method, "task": task, "seed": seed, "test_accuracy": rng.uniform(0.7, 0.8)}
         for method in ("logistic_regression", "random_forest")
@@ -110,6 +114,7 @@ def parameters(root: Path, variants: Mapping[str, Mapping[str, Any]], seeds: int
     }
     params["grid"] |= {"train": [6, 12], "rate": [0.0, 0.4], "kind": ["uniform"], "seeds": 2}
     params["grid"]["variants"] = list(variants)[:2]
+    params["crossed"] |= {"task": "partly_random", "variants": list(variants)[:2], "splits": 4, "draws": 3}
     params["training"]["epochs"] = epochs
     params["documents"] = {"face_notebook": {"seeds": 2, "steps": 500}}
     params["variants"] = {name: dict(body) for name, body in variants.items()}

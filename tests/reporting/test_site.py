@@ -272,6 +272,25 @@ def test_every_metric_is_defined_on_the_page_of_the_methods(documents: dict[str,
         assert metric.defined(config.load().evaluation) in html
 
 
+def test_the_crossed_design_is_shown_and_estimates_below_zero_count_as_zero(
+    documents: dict[str, Document], reports: Path
+) -> None:
+    rows = documents["methods.html"].tables["table-variance-crossed"][2:]
+    published = pd.read_csv(reports / "tables/variance-crossed.csv")
+    assert [row[:2] for row in rows] == [
+        ["none", "Accuracy"],
+        ["l1", "Accuracy"],
+        ["l1", "Difference from none"],
+    ]
+    values = published.drop(columns=["task", "variant", "quantity"])
+    assert np.allclose(values.drop(columns="sum").sum(axis=1), values["sum"], rtol=1e-4)
+    assert (values < 0).any(axis=None)
+    for row, (_, own) in zip(rows, published.iterrows(), strict=True):
+        parts = own[[*tables.CROSSED_COMPONENTS, "sum"]].to_numpy(float)
+        assert [float(text) for text in row[2:]] == pytest.approx(np.sqrt(np.clip(parts, 0, None)), abs=0.0051)
+    assert "each of 4 splits is trained with each of 3 sets of draws" in documents["methods.html"].text
+
+
 def test_verdicts_have_the_same_names_everywhere(reports: Path) -> None:
     found = set()
     for path in [*reports.glob("tables/*.csv"), *reports.glob("figures/*.csv")]:

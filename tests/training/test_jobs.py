@@ -50,7 +50,7 @@ MATERIAL = make_material()
 
 
 def unit(task: str = "clean", seed: int = 0, methods: Sequence[Regularizer] = (), **changes: Any) -> Unit:
-    return Unit("none", BASE.model_copy(update=changes), tuple(methods), task, seed)
+    return Unit("none", BASE.model_copy(update=changes), tuple(methods), task, seed, seed)
 
 
 def all_units(*seeds: int, methods: Sequence[Regularizer] = (), **changes: Any) -> list[Unit]:
@@ -142,11 +142,11 @@ def test_on_a_cpu_small_networks_share_a_stack_and_every_core_has_work(monkeypat
         for shape, expected in (((8, 8, 1), {1: 2, 2: 2, 4: 4}[cores]), ((32, 32, 3), 15), ((64, 64, 3), 30)):
             material = make_material(15, shape)
             units = [
-                Unit("none", BASE, (), task, seed)
+                Unit("none", BASE, (), task, seed, seed)
                 for task in material.tasks
                 for seed in material.tasks[task].splits
                 if seed != 3
-            ] + [Unit("none", BASE, (), task, 0) for task in ("clean", "random")]
+            ] + [Unit("none", BASE, (), task, 0, 0) for task in ("clean", "random")]
             sizes = [len(stack) for stack in together(units, material, CPU)]
             assert sum(sizes) == 30
             assert len(sizes) == expected
@@ -155,7 +155,7 @@ def test_on_a_cpu_small_networks_share_a_stack_and_every_core_has_work(monkeypat
 
 def test_a_gpu_takes_as_many_replicas_as_its_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     material = make_material(16, (32, 32, 3))
-    units = [Unit("none", BASE, (), task, seed) for task in material.tasks for seed in range(16) if seed != 3]
+    units = [Unit("none", BASE, (), task, seed, seed) for task in material.tasks for seed in range(16) if seed != 3]
 
     def sizes(memory: int) -> list[int]:
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=memory))
@@ -510,14 +510,14 @@ def test_values_of_all_methods_are_in_the_record_of_a_unit() -> None:
 # Repeats, and which images are trained on.
 
 
-def test_repeats_have_weights_of_their_own_and_the_first_is_a_run_without_repeats(tmp_path: Path) -> None:
-    one = unit(seed=1)
-    repeats = [replace(one, repeat=repeat) for repeat in range(3)]
-    assert len({address(each, MATERIAL, CONDITIONS) for each in repeats}) == 3
-    first, *others = all_of(repeats, tmp_path / "many")
-    assert same(first, all_of([one], tmp_path / "one")[0])
-    norms = {replica.history[0, METRICS.index("param_norm")] for replica in (first, *others)}
-    assert len(norms) == 3
+def test_draws_fix_initial_weights_whatever_the_split(tmp_path: Path) -> None:
+    units = [replace(unit(seed=seed), draws=draws) for seed in (0, 1) for draws in (0, 1, 2)]
+    assert len({address(each, MATERIAL, CONDITIONS) for each in units}) == 6
+    found = all_of(units, tmp_path)
+    norms = [replica.history[0, METRICS.index("param_norm")] for replica in found]
+    assert norms[:3] == norms[3:]
+    assert len(set(norms)) == 3
+    assert len({replica.history[-1, METRICS.index("train_loss")] for replica in found}) == 6
 
 
 def test_what_a_network_trains_on_names_it_and_is_that() -> None:
