@@ -74,8 +74,9 @@ def compare(
     - `pairs, difference, difference_low, difference_high` from the reference, over the seeds for which it is defined
       for both. The luck of the searches is in the interval: the variance is `design_effect` times that of as many
       independent seeds; `skewed`, whether the differences are so skewed that the interval covers too rarely;
-    - `simultaneous_low, simultaneous_high`, which hold at once for all variants of the task and track; missing where a
-      pair is;
+    - `simultaneous_low, simultaneous_high`, which hold at once for all variants of the task and track, whatever their
+      references: signs are flipped by whole seeds, and that keeps what any two differences have in common, those from
+      `none` and those of a cocktail from the cocktail without a method, too; missing where a pair is;
     - `improvement, improvement_low, improvement_high`, the probability that it beats the reference on a seed, where one
       direction of the metric is an improvement;
     - `smallest`, the smallest difference that matters; `verdict`, one of `metrics.VERDICTS`, by the simultaneous
