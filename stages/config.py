@@ -453,10 +453,14 @@ def _variants(file: File, augmentation: Mapping[str, float], problems: list[str]
         if variant is None or wanted is not True:
             continue
         if len(variant.regularizers) < 2 or variant.tuned_as != name:
-            problems.append(f"{where}: found {wanted!r}; allowed: only for two methods or more, with searches of their own")
+            problems.append(
+                f"{where}: found {wanted!r}; allowed: only for two methods or more, with searches of their own"
+            )
         for other in variant.leave_one_out():
             if other.name in file.variants:
-                problems.append(f"{where}: it makes the variant {other.name!r}, which is there already; rename that one")
+                problems.append(
+                    f"{where}: it makes the variant {other.name!r}, which is there already; rename that one"
+                )
             found[other.name] = other
     return found
 

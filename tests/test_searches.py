@@ -116,7 +116,9 @@ def test_they_do_so_for_variants_with_different_references() -> None:
     hits = []
     for _ in range(times):
         plain, cocktail, *others = drawn(rng, 0.1, 19)
-        differences = np.stack([*(one - plain for one in (cocktail, *others[:11])), *(o - cocktail for o in others[11:])])
+        differences = np.stack(
+            [*(one - plain for one in (cocktail, *others[:11])), *(o - cocktail for o in others[11:])]
+        )
         spread = as_independent(differences, SEARCHES, search_correlation(differences, SEARCHES))
         hits.append(all(each.low < 0 < each.high for each in simultaneous_intervals(spread, 0.95)))
     assert 0.915 < np.mean(hits) < 0.995

@@ -151,7 +151,7 @@ def test_what_leaves_a_method_out_has_the_rest_of_what_was_chosen(tmp_path: Path
     small.make(tmp_path, variants__everything__leave_one_out=True)
     params = config.load(tmp_path / "params.yaml")
     picks = [{"search": k, "trial": 1, "parameters": {"training.lr": 0.1, "dropout.p": 0.3}} for k in range(2)]
-    chosen = {task: {track: picks for track in config.TRACKS[1:]} for task in TRACKS}
+    chosen = {task: dict.fromkeys(config.TRACKS[1:], picks) for task in TRACKS}
     planned = train.plan(params, dict.fromkeys(small.VARIANTS, chosen))
     whole, without = planned["everything"], planned["everything_without_dropout"]
     for one, other in zip(whole, without, strict=True):
