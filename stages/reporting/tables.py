@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.config import BASELINE, DEFAULT, TRACKS, TUNED, TUNED_CLEAN, Task
+from stages.config import BASELINE, DEFAULT, TRACKS, TUNED, TUNED_CLEAN, Task, Variant
 from stages.metrics import METRICS
 from stages.regularizers import Regularizer
 from stages.reporting.comparison import Comparison, Estimate
@@ -165,14 +165,14 @@ def memorization(comparison: Comparison, tasks: Mapping[str, Task], confidence: 
     )
 
 
-def metrics(variant: str, comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
+def metrics(variant: Variant, comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
     """Every metric of one variant as written and tuned, and the tuned one's difference from the tuned reference."""
-    differs = variant != BASELINE
+    name, differs = variant.name, variant.name != BASELINE
     rows = []
     for key, metric in METRICS.items():
         row = [Cell(metric.heading, link=f"methods.html#metric-{key}")]
         for task in tasks:
-            written, tuned = (comparison.get(variant, task, key, track) for track in (DEFAULT, TUNED))
+            written, tuned = (comparison.get(name, task, key, track) for track in (DEFAULT, TUNED))
             if key == "epochs_to_fit":
                 row += [epochs_cell(written), epochs_cell(tuned)]
             else:
@@ -180,16 +180,16 @@ def metrics(variant: str, comparison: Comparison, tasks: Mapping[str, Task], con
             row += [difference_cell(tuned)] * differs
         rows.append(row)
     compared = (
-        f", and differences of the tuned variant from tuned {BASELINE}, seed by seed. The interval of the difference "
-        "in test accuracy holds for all variants at once, the others each for itself."
+        f", and differences of the tuned variant from tuned {variant.against}, seed by seed. The interval of the "
+        "difference in test accuracy holds for all variants at once, the others each for itself."
     )
     columns = ["Default", "Tuned", "Difference"][: 2 + differs]
     return Table(
-        f"{variant}-metrics",
+        f"{name}-metrics",
         f"Means over seeds with their {percent(confidence)} intervals" + (compared if differs else "."),
         ["Metric", *columns * len(tasks)],
         rows,
-        comparison.frame(METRICS).query("variant == @variant"),
+        comparison.frame(METRICS).query("variant == @name"),
         [("", 1), *((task.heading, len(columns)) for task in tasks.values())],
         sortable=False,
         stacked=True,

@@ -284,7 +284,7 @@ def write_run(
         }
         changed = {}
         if search is not None:
-            changed = chosen[params.all_tasks[row["task"]].tune][row["track"]][search]["parameters"]
+            changed = variant.own(chosen[params.all_tasks[row["task"]].tune][row["track"]][search]["parameters"])
         replicas.append(key | {"search": search, "parameters": changed, "epochs": epochs, "diverged": row["diverged"]})
     record = {
         "variant": variant.name,
