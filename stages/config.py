@@ -20,7 +20,7 @@ from stages.datasets.sources import SOURCES, Source
 from stages.errors import UserError, stage
 from stages.networks import NETWORKS
 from stages.regularizers import REGULARIZERS, Regularizer
-from stages.regularizers.base import SOLE
+from stages.regularizers.base import SOLE, Given
 
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
@@ -111,6 +111,14 @@ class Task(Section):
 
     def has(self, variant: str) -> bool:
         return self.variants is None or variant in self.variants
+
+    @property
+    def given(self) -> Given:
+        """What a method may know of it."""
+        images = self.train if isinstance(self.train, int) else None
+        if self.noise is None or not self.noise.rate:
+            return Given(None, 0.0, images)
+        return Given(self.noise.kind, self.noise.rate, images)
 
     @property
     def heading(self) -> str:
@@ -254,6 +262,11 @@ class Variant:
         sections = self.parameters()
         return {key: value for key, value in changes.items() if key.partition(".")[0] in sections}
 
+    def needless(self, task: Task) -> str:
+        """Why none of its methods has anything to do on a task; empty if one has, or if it has no methods."""
+        reasons = {type(method).title: method.needless(task.given) for method in self.regularizers}
+        return "; ".join(f"{title} {why}" for title, why in reasons.items()) if all(reasons.values()) else ""
+
     def leave_one_out(self) -> Iterator[Variant]:
         """For each of its methods the variant without it, compared with this one."""
         for method in self.regularizers:
@@ -312,6 +325,16 @@ class Params:
     @property
     def all_tasks(self) -> Mapping[str, Task]:
         return {**self.tasks, **self.grid}
+
+    @property
+    def needless(self) -> set[tuple[str, str]]:
+        """Each variant with a task on which none of its methods has anything to do."""
+        return {
+            (name, task)
+            for name, variant in self.variants.items()
+            for task, settings in self.all_tasks.items()
+            if variant.needless(settings)
+        }
 
     def search(self, seed: int) -> int:
         """Which search chose the settings that a final seed is trained with."""

@@ -52,7 +52,7 @@ def build(
     headline, named = tables.headline(results, comparison), tables.methods(results)
     memory = tables.memorization(comparison, tasks, results.params.evaluation.confidence) if noisy else None
     counts, listed = tables.class_counts(results), tables.tasks(results)
-    variance = tables.variance(results)
+    variance, applicable = tables.variance(results), tables.applicable(results)
     sheets = {name: images.sheet(results.material, name) for name in tasks}
     against = {name for name, variant in results.params.variants.items() if variant.against == BASELINE}
     context = shared_context(results) | {
@@ -71,13 +71,14 @@ def build(
         "differences": differences,
         "memories": memories,
         "variance": variance,
+        "applicable": applicable,
         "verdicts": verdicts,
         "counts": counts,
         "listed": listed,
         "sheets": sheets,
         "METRICS": METRICS,
     }
-    shown = [table for table in (headline, named, memory, counts, listed, variance) if table]
+    shown = [table for table in (headline, named, memory, counts, listed, variance, applicable) if table]
     return {
         "index.html": site.render("index.html", 0, page="index", **context),
         "data.html": site.render("data.html", 0, page="data", **context),
