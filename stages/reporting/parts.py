@@ -39,9 +39,9 @@ def sentences(comparison: Comparison, params: Params, whole: str) -> list[str]:
             if group
         ]
         names = [whole, *without(params, whole).values()]
-        learning = [f"`{name}`" for name in names if (one := comparison.get(name, task, *OF)) and one.unfinished]
-        if learning:
-            clauses.append(f"this is not final, as networks of {joined(learning)} were still learning")
+        learning = sum(bool((one := comparison.get(name, task, *OF)) and one.unfinished) for name in names)
+        if clauses and learning:
+            clauses.append(f"this is not final, as networks of {learning} of these {len(names)} were still learning")
         if clauses:
             found.append(f"On {settings.title}, {'; '.join(clauses)}.")
     return found

@@ -156,7 +156,7 @@ def obstacles(method: Regularizer, kind: str) -> str:
     """Why a method cannot act on the networks of a kind, or on some of them; empty if it can on all."""
     reasons = {name: method.obstacle(network) for name, network in NETWORKS.items() if network.kind == kind}
     if len(set(reasons.values())) == 1:
-        return "".join(f"it {why}" for why in set(reasons.values()) if why)
+        return "".join(f"the network {why}" for why in set(reasons.values()) if why)
     return "; ".join(f"{name} {why}" for name, why in reasons.items() if why)
 
 

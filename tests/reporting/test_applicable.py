@@ -32,15 +32,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_table_says_where_and_why_not(root: Path) -> None:
     found = pd.read_csv(root / "reports/tables/applicable.csv", keep_default_na=False).set_index("method")
     assert dict(found.loc["stochastic_depth"]) == {
-        "mlp": "it has no residual branches",
-        "cnn": "it has no residual branches",
+        "mlp": "the network has no residual branches",
+        "cnn": "the network has no residual branches",
         "resnet": "",
         **dict.fromkeys(("clean", "partly_random", "random"), ""),
     }
     assert found.loc["forward_correction", "clean"] == "it corrects for wrong labels, and all are true"
     assert found.loc["forward_correction", "partly_random"] == ""
     html = (root / "reports/methods.html").read_text()
-    assert html.count("not applicable: it has no residual branches") == 2
+    assert html.count("not applicable: the network has no residual branches") == 2
 
 
 def test_reasons_that_only_some_networks_of_a_kind_give_name_them() -> None:

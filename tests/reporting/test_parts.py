@@ -88,7 +88,7 @@ def test_it_says_which_networks_were_still_learning(root: Path, params: Params) 
     found = comparison(root, params)
     found.table.loc[found.table["variant"] == f"{WHOLE}_without_l1", "unfinished"] = 1
     for sentence in parts.sentences(found, params, WHOLE):
-        assert sentence.endswith("; this is not final, as networks of `mix_without_l1` were still learning.")
+        assert sentence.endswith("; this is not final, as networks of 1 of these 4 were still learning.")
 
 
 def test_a_variant_without_parts_has_none(root: Path, params: Params) -> None:
