@@ -52,7 +52,8 @@ def main() -> None:
     params = config.load()
     runs, first, searches = pd.read_parquet(RUNS), params.splits.first, params.tune.searches
     against = {name: variant.against for name, variant in params.variants.items()}
-    table = compare(runs, params.claims, params.evaluation.confidence, first, searches, against, params.grid)
+    confidence, needless = params.evaluation.confidence, params.needless
+    table = compare(runs, params.claims, confidence, first, searches, against, params.grid, needless)
     files.write_parquet(COMPARISONS, table)
     with np.load(PREDICTIONS) as predictions:
         correct = predictions["predicted"] == predictions["labels"]
@@ -71,19 +72,22 @@ def compare(
     searches: int,
     against: Mapping[str, str],
     grid: Collection[str] = (),
+    needless: Collection[tuple[str, str]] = (),
 ) -> pd.DataFrame:
     """A row for each variant, track, task and metric, from one row per variant, track, task, seed and repeat.
 
     Seed ``first + i`` was trained with the settings of search ``i % searches``. Repeats of a seed are averaged first.
-    Tasks of the ``grid`` get a few metrics. The columns are, in the metric's own scale:
+    Tasks of the ``grid`` get a few metrics; where the methods of a variant are ``needless``, it is not compared. The
+    columns are, in the metric's own scale:
 
     - `n, mean, low, high` over the seeds for which the metric is defined and finite; that of k of n for shares of which
       each is 0 or 1;
     - `pairs, difference, difference_low, difference_high` from the reference, over the seeds for which it is defined
       for both. The luck of the searches is in the interval: the variance is `design_effect` times that of as many
       independent seeds; `skewed`, whether the differences are so skewed that the interval covers too rarely;
-    - `simultaneous_low, simultaneous_high`, which hold at once for all variants of the task and track; missing where a
-      pair is;
+    - `simultaneous_low, simultaneous_high`, which hold at once for all variants of the task and track, whatever their
+      references: signs are flipped by whole seeds, and that keeps what any two differences have in common, those from
+      `none` and those of a cocktail from the cocktail without a method, too; missing where a pair is;
     - `improvement, improvement_low, improvement_high`, the probability that it beats the reference on a seed, where one
       direction of the metric is an improvement;
     - `smallest`, the smallest difference that matters; `verdict`, one of `metrics.VERDICTS`, by the simultaneous
@@ -105,7 +109,12 @@ def compare(
         seeds = np.sort(runs_of_family["seed"].unique())
         family = Family(
             searches=(seeds - first) % searches,
-            compared=np.array([variant != against[variant] or track != origin for variant in counts.index]),
+            compared=np.array(
+                [
+                    (variant != against[variant] or track != origin) and (variant, task) not in needless
+                    for variant in counts.index
+                ]
+            ),
             unfinished=counts["unfinished"].to_numpy(bool)
             | np.array([against[variant] in learning for variant in counts.index]),
         )
@@ -132,7 +141,8 @@ class Family:
     searches: np.ndarray
     """Which search (n,) chose the settings of each seed."""
     compared: np.ndarray
-    """Whether each variant (V,) is compared with its reference: all but those that are their own."""
+    """Whether each variant (V,) is compared with its reference: all but those that are their own, or have nothing to do
+    on the task."""
     unfinished: np.ndarray
     """Whether each (V,) or its reference has a replica that was still learning."""
 

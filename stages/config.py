@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -20,7 +20,7 @@ from stages.datasets.sources import SOURCES, Source
 from stages.errors import UserError, stage
 from stages.networks import NETWORKS
 from stages.regularizers import REGULARIZERS, Regularizer
-from stages.regularizers.base import SOLE
+from stages.regularizers.base import SOLE, Given
 
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
@@ -35,7 +35,7 @@ labels at hand; chosen by clean validation labels, where those at hand are noisy
 NAME = r"[A-Za-z0-9_-]+"
 """What a task or a variant may be called: its name becomes part of those of stages, files and links."""
 
-OWN_KEYS = ("about", "training", "repeats", "against")
+OWN_KEYS = ("about", "training", "repeats", "against", "leave_one_out")
 """The keys of a variant that name no method."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -111,6 +111,14 @@ class Task(Section):
 
     def has(self, variant: str) -> bool:
         return self.variants is None or variant in self.variants
+
+    @property
+    def given(self) -> Given:
+        """What a method may know of it."""
+        images = self.train if isinstance(self.train, int) else None
+        if self.noise is None or not self.noise.rate:
+            return Given(None, 0.0, images)
+        return Given(self.noise.kind, self.noise.rate, images)
 
     @property
     def heading(self) -> str:
@@ -254,12 +262,36 @@ class Variant:
     """How many networks are trained for each split, with initial weights and draws of their own."""
     against: str = BASELINE
     """The variant that it is compared with: one with the same network, so that the methods alone differ."""
+    without: str = ""
+    """The method that was left out of the variant that it is compared with, if it is that variant otherwise."""
 
     @property
     def tuned_as(self) -> str:
         """The variant whose searches choose its settings: the one that it is compared with, if it trains on all images
-        and has none left to choose by."""
-        return self.against if self.training.images == "train_and_val" else self.name
+        and has none left to choose by, or if nothing but the method left out may differ."""
+        return self.against if self.without or self.training.images == "train_and_val" else self.name
+
+    def own(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """The changes to parameters that it has: those of the method left out are not among them."""
+        sections = self.parameters()
+        return {key: value for key, value in changes.items() if key.partition(".")[0] in sections}
+
+    def needless(self, task: Task) -> str:
+        """Why none of its methods has anything to do on a task; empty if one has, or if it has no methods."""
+        reasons = {type(method).title: method.needless(task.given) for method in self.regularizers}
+        return "; ".join(f"{title} {why}" for title, why in reasons.items()) if all(reasons.values()) else ""
+
+    def leave_one_out(self) -> Iterator[Variant]:
+        """For each of its methods the variant without it, compared with this one."""
+        for method in self.regularizers:
+            yield replace(
+                self,
+                name=f"{self.name}_without_{method.key}",
+                about=f"`{self.name}` without `{method.key}`, with the settings that were chosen for all of it.",
+                regularizers=tuple(other for other in self.regularizers if other is not method),
+                against=self.name,
+                without=method.key,
+            )
 
     def with_parameters(self, changes: Mapping[str, Any]) -> Variant:
         """The variant with other values of some parameters, named as in ``training.lr`` and ``dropout.p``."""
@@ -315,6 +347,16 @@ class Params:
         """Those whose splits some task, or the crossed design, uses."""
         return self.splits.drawn(max([self.crossed.splits, *(task.seeds for task in self.all_tasks.values())]))
 
+    @property
+    def needless(self) -> set[tuple[str, str]]:
+        """Each variant with a task on which none of its methods has anything to do."""
+        return {
+            (name, task)
+            for name, variant in self.variants.items()
+            for task, settings in self.all_tasks.items()
+            if variant.needless(settings)
+        }
+
     def search(self, seed: int) -> int:
         """Which search chose the settings that a final seed is trained with."""
         return (seed - self.splits.first) % self.tune.searches
@@ -344,7 +386,7 @@ def load(path: Path = PARAMS) -> Params:
     tasks = {name: _task(name, body, file, problems) for name, body in file.tasks.items()}
     if not file.tasks or next(iter(file.tasks.values())).get("noise"):
         problems.append("tasks: the first must have no noise, because its labels are taken to be the true ones")
-    variants = {name: _variant(name, body, file, augmentation, problems) for name, body in file.variants.items()}
+    variants = _variants(file, augmentation, problems)
     main = {name: task for name, task in tasks.items() if task}
     grid = _cells(file, main)
     for name, task in main.items():
@@ -355,10 +397,14 @@ def load(path: Path = PARAMS) -> Params:
         {f"tasks.{name}": task.variants for name, task in main.items()}
         | {"grid": file.grid.variants, "crossed": file.crossed.variants}
     ).items():
-        if names is not None and (missing := [each for each in (BASELINE, *names) if each not in file.variants]):
+        if names is not None and (missing := [each for each in (BASELINE, *names) if each not in variants]):
             problems.append(f"{where}.variants: there is no variant {missing[0]!r}; there are {', '.join(variants)}")
         if names and BASELINE not in names:
             problems.append(f"{where}.variants: {BASELINE!r} is missing; every other variant is compared with it")
+        listed = names or ()
+        for variant in map(variants.get, listed):
+            if variant and variant.without and variant.against not in listed:
+                problems.append(f"{where}.variants: {variant.against!r} is missing; {variant.name!r} has its settings")
     if file.crossed.task not in tasks:
         problems.append(f"crossed.task: found {file.crossed.task!r}; allowed: {', '.join(tasks)}")
     if file.tune.lr[0] > file.tune.lr[1]:
@@ -443,6 +489,30 @@ def _cells(file: File, tasks: Mapping[str, Task]) -> dict[str, Task]:
 def _most_seeds(file: File, tasks: Mapping[str, Task]) -> int:
     crossed = max(file.crossed.splits, file.crossed.draws)
     return max([file.splits.seeds, file.grid.seeds, crossed, *(task.seeds for task in tasks.values())])
+
+
+def _variants(file: File, augmentation: Mapping[str, float], problems: list[str]) -> dict[str, Variant | None]:
+    """The variants by name, each followed by those that leave one of its methods out, if it wants them."""
+    found: dict[str, Variant | None] = {}
+    for name, body in file.variants.items():
+        variant = found[name] = _variant(name, body, file, augmentation, problems)
+        wanted = body.get("leave_one_out", False)
+        where = _key(("variants", name, "leave_one_out"))
+        if not isinstance(wanted, bool):
+            problems.append(f"{where}: found {wanted!r}; allowed: true or false")
+        if variant is None or wanted is not True:
+            continue
+        if len(variant.regularizers) < 2 or variant.tuned_as != name:
+            problems.append(
+                f"{where}: found {wanted!r}; allowed: only for two methods or more, with searches of their own"
+            )
+        for other in variant.leave_one_out():
+            if other.name in file.variants:
+                problems.append(
+                    f"{where}: it makes the variant {other.name!r}, which is there already; rename that one"
+                )
+            found[other.name] = other
+    return found
 
 
 def _variant(

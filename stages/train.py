@@ -111,7 +111,8 @@ def _planned(variant: Variant, params: Params, chosen: Mapping[str, Any]) -> Ite
                 search, changes = None, {}
                 if track != DEFAULT:
                     search = params.search(seed)
-                    changes = _chosen(chosen, variant.tuned_as, settings.tune, track)[search]["parameters"]
+                    found = _chosen(chosen, variant.tuned_as, settings.tune, track)[search]["parameters"]
+                    changes = variant.own(found)
                 own = variant.with_parameters(changes)
                 for repeat in range(variant.repeats if task in params.tasks else 1):
                     draws = seed + REPEAT * repeat

@@ -213,6 +213,20 @@ def test_ranks_are_those_of_the_means_of_a_track() -> None:
     assert found.drop(columns="test_accuracy").isna().all(axis=None)
 
 
+def test_a_variant_is_not_compared_where_its_methods_are_needless() -> None:
+    table = runs()
+    found = compare.compare(table, CLAIMS, 0.95, FIRST, SEEDS, AGAINST, needless={("other", "clean")})
+    rows = found.set_index(["variant", "task"]).sort_index()
+    assert (rows.loc[("other", "clean"), "pairs"] == 0).all()
+    assert rows.loc[("other", "clean"), "verdict"].isna().all()
+    assert rows.loc[("other", "clean"), "mean"].notna().any()
+    alone = compare.compare(table[table["variant"] != "other"], CLAIMS, 0.95, FIRST, SEEDS, AGAINST)
+    columns = ["difference", "simultaneous_low", "simultaneous_high", "verdict"]
+    others = alone.set_index(["variant", "task"]).sort_index().loc[("third", "clean"), columns]
+    pd.testing.assert_frame_equal(rows.loc[("third", "clean"), columns], others)  # its family is the smaller one
+    assert (rows.loc[("other", "pairs"), "pairs"] > 0).any()
+
+
 def test_tasks_of_the_grid_get_a_few_metrics() -> None:
     found = compare.compare(runs(), CLAIMS, 0.95, FIRST, 2, AGAINST, grid=["pairs"])
     assert set(found.loc[found["task"] == "pairs", "metric"]) == set(compare.GRID_METRICS)

@@ -125,6 +125,27 @@ def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], k
         ("crossed/draws", 900, ["tune.first: the searches would share seeds"]),
         ("crossed", None, ["crossed: found None; allowed: a mapping of task, variants, splits, draws"]),
         ("crossed", {"variants": ["none"]}, ["crossed.task: missing", "crossed.draws: missing"]),
+        (
+            "grid/variants",
+            ["none", "cocktail_without_dropout"],
+            ["grid.variants: 'cocktail' is missing; 'cocktail_without_dropout' has its settings"],
+        ),
+        ("variants/l1/leave_one_out", 1, ["variants.l1.leave_one_out: found 1; allowed: true or false"]),
+        (
+            "variants/l1/leave_one_out",
+            True,
+            ["variants.l1.leave_one_out: found True; allowed: only for two methods or more, with searches of"],
+        ),
+        (
+            "variants/cocktail/training",
+            {"images": "train_and_val"},
+            ["variants.cocktail.leave_one_out: found True; allowed: only for two methods or more"],
+        ),
+        (
+            "variants/cocktail_without_dropout",
+            {"l1": {"strength": 0.1}},
+            ["variants.cocktail.leave_one_out: it makes the variant 'cocktail_without_dropout', which is there"],
+        ),
         ("tune/trials", 0, ["tune.trials: found 0"]),
         ("tune/searches", 0, ["tune.searches: found 0"]),
         ("tune/lr", [4.0, 0.1], ["tune.lr: found [4.0, 0.1]; allowed: the lower factor first"]),
@@ -303,6 +324,31 @@ def test_other_parameters_change_a_variant_and_nothing_else_of_it() -> None:
     assert changed.parameters() == expected
     assert (changed.name, changed.repeats) == (variant.name, variant.repeats)
     assert variant.with_parameters({}) == variant
+
+
+def test_leaving_one_out_leaves_the_rest_as_it_is() -> None:
+    variants = config.load(ROOT / "params.yaml").variants
+    cocktail = variants["cocktail"]
+    without = {variant.without: variant for variant in variants.values() if variant.against == "cocktail"}
+    assert list(without) == [method.key for method in cocktail.regularizers]
+    chosen = {"training.lr": 0.3, "dropout.p": 0.6, "input_dropout.p": 0.4}
+    for key, variant in without.items():
+        assert variant.name == f"cocktail_without_{key}"
+        assert variant.tuned_as == "cocktail"
+        expected = cocktail.with_parameters(chosen).parameters()
+        del expected[key]
+        assert variant.with_parameters(variant.own(chosen)).parameters() == expected
+        assert variant.own(chosen) == {name: value for name, value in chosen.items() if name != f"{key}.p"}
+    assert cocktail.own(chosen) == chosen
+    assert (cocktail.without, cocktail.against, cocktail.tuned_as) == ("", "none", "cocktail")
+
+
+def test_the_cocktail_has_less_of_every_method_than_the_method_alone() -> None:
+    variants = config.load(ROOT / "params.yaml").variants
+    alone = {method.key: method for key, own in variants.items() for method in own.regularizers if method.key == key}
+    for method in variants["cocktail"].regularizers:
+        for field in method.search:
+            assert getattr(method, field) < getattr(alone[method.key], field)
 
 
 def test_choosing_a_source_keeps_the_comments(tmp_path: Path) -> None:

@@ -110,6 +110,20 @@ def test_simultaneous_intervals_cover_all_means_at_once(correlation: float, shar
     assert 0.915 < np.mean(hits) < 0.995
 
 
+def test_they_do_so_for_variants_with_different_references() -> None:
+    """Twelve against a plain network, one of them a cocktail, and six without a method of it against the cocktail."""
+    rng, times = np.random.default_rng(7), 300
+    hits = []
+    for _ in range(times):
+        plain, cocktail, *others = drawn(rng, 0.1, 19)
+        differences = np.stack(
+            [*(one - plain for one in (cocktail, *others[:11])), *(o - cocktail for o in others[11:])]
+        )
+        spread = as_independent(differences, SEARCHES, search_correlation(differences, SEARCHES))
+        hits.append(all(each.low < 0 < each.high for each in simultaneous_intervals(spread, 0.95)))
+    assert 0.915 < np.mean(hits) < 0.995
+
+
 def test_the_more_variants_have_in_common_the_narrower_their_intervals() -> None:
     rng = np.random.default_rng(6)
     own, common = rng.normal(size=(20, 12)), rng.normal(size=(1, 12))

@@ -152,6 +152,20 @@ def test_it_plans_every_track_with_what_its_search_chose(planned: dict[str, list
             assert each.unit.settings.lr == each.changes.get("training.lr", 0.05)
 
 
+def test_what_leaves_a_method_out_has_the_rest_of_what_was_chosen(tmp_path: Path) -> None:
+    small.make(tmp_path, variants__everything__leave_one_out=True)
+    params = config.load(tmp_path / "params.yaml")
+    picks = [{"search": k, "trial": 1, "parameters": {"training.lr": 0.1, "dropout.p": 0.3}} for k in range(2)]
+    chosen = {task: dict.fromkeys(config.TRACKS[1:], picks) for task in TRACKS}
+    planned = train.plan(params, dict.fromkeys(small.VARIANTS, chosen))
+    whole, without = planned["everything"], planned["everything_without_dropout"]
+    for one, other in zip(whole, without, strict=True):
+        assert one.key == other.key
+        assert other.changes == {key: value for key, value in one.changes.items() if key != "dropout.p"}
+        assert one.unit.settings == other.unit.settings
+        assert [m for m in one.unit.methods if m.key != "dropout"] == list(other.unit.methods)
+
+
 def test_it_writes_every_replica(
     project: Path, trained: dict[str, bytes], planned: dict[str, list[Planned]], units: set[Unit]
 ) -> None:

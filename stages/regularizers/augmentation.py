@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from stages.regularizers.base import Regularizer, Step, Work
+from stages.regularizers.base import Given, Regularizer, Step, Work
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +43,9 @@ class Augmentation(Regularizer):
     """Probability of mirroring an image."""
     shift: int = Field(ge=0)
     """Largest move, in pixels, along each axis; uncovered pixels repeat the image's edge."""
+
+    def needless(self, task: Given) -> str:
+        return "" if self.horizontal_flip or self.shift else "neither mirrors nor moves an image of this source"
 
 
 def _moved(x: Tensor, offset: Tensor, dim: int) -> Tensor:

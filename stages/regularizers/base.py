@@ -48,6 +48,17 @@ class Search(NamedTuple):
     scale: Literal["linear", "log"] = "linear"
 
 
+class Given(NamedTuple):
+    """What is known of a task before any training on it."""
+
+    noise: str | None
+    """The kind of its wrong labels; None for true ones."""
+    rate: float
+    """The share of labels that are drawn anew."""
+    images: int | None
+    """The number of training images; None for all that there are."""
+
+
 class Regularizer(BaseModel):
     """What ``params.yaml`` says of a method. A subclass that names its ``key`` is a method, others are not.
 
@@ -71,7 +82,17 @@ class Regularizer(BaseModel):
     work: ClassVar[type[Work]]
 
     def obstacle(self, network: Architecture) -> str:
-        """Why it cannot act on a network, in words that follow the network's name; empty if it can."""
+        """Why it cannot act on a network, in words that follow the network's name; empty if it can.
+
+        A variant with such a network is refused.
+        """
+        return ""
+
+    def needless(self, task: Given) -> str:
+        """Why it has nothing to do on a task, or not what it is for, in words that follow "it"; empty if it has.
+
+        It is trained there, too, and shown as not applicable: no difference is a finding about the method.
+        """
         return ""
 
 

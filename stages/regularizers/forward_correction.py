@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from stages.regularizers.base import Search, Work
+from stages.regularizers.base import Given, Search, Work
 from stages.regularizers.criterion import Criterion, CriterionWork
 
 if TYPE_CHECKING:
@@ -37,3 +37,10 @@ class ForwardCorrection(Criterion):
     work: ClassVar[type[Work]] = ForwardCorrectionWork
 
     rate: float = Field(ge=0, lt=1)
+
+    def needless(self, task: Given) -> str:
+        if task.noise is None:
+            return "corrects for wrong labels, and all are true"
+        if task.noise != "uniform":
+            return f"corrects for uniform noise, and this is {task.noise.replace('_', ' ')}"
+        return "corrects for wrong labels, and these say nothing about the true ones" if task.rate == 1 else ""

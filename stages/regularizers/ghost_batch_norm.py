@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from stages.regularizers.base import Regularizer, Search, Work
+from stages.regularizers.base import Given, Regularizer, Search, Work
 
 if TYPE_CHECKING:
     from stages.networks.network import Network
@@ -39,3 +39,7 @@ class GhostBatchNorm(Regularizer):
     """Images of a part, at most; from four on no part is of one image."""
     momentum: float = Field(gt=0, le=1)
     """The share of the newest part in the running statistics."""
+
+    def needless(self, task: Given) -> str:
+        whole = task.images is not None and task.images <= self.size
+        return f"has all {task.images} images in one part, which is batch normalization" if whole else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,11 +52,12 @@ def build(
     headline, named = tables.headline(results, comparison), tables.methods(results)
     memory = tables.memorization(comparison, tasks, results.params.evaluation.confidence) if noisy else None
     counts, listed = tables.class_counts(results), tables.tasks(results)
-    variance, crossed = tables.variance(results), tables.crossed(results)
+    variance, crossed, applicable = tables.variance(results), tables.crossed(results), tables.applicable(results)
     sheets = {name: images.sheet(results.material, name) for name in tasks}
+    against = {name for name, variant in results.params.variants.items() if variant.against == BASELINE}
     context = shared_context(results) | {
         "sentences": summary.sentences(comparison, results.params),
-        "findings": [finding(comparison, name, task) for name, task in tasks.items()],
+        "findings": [finding(comparison, name, task, against) for name, task in tasks.items()],
         "diverged": {
             (variant, task, track): f"{estimate.diverged} of {estimate.replicas}"
             for variant in comparison.variants
@@ -71,13 +72,14 @@ def build(
         "memories": memories,
         "variance": variance,
         "crossed": crossed,
+        "applicable": applicable,
         "verdicts": verdicts,
         "counts": counts,
         "listed": listed,
         "sheets": sheets,
         "METRICS": METRICS,
     }
-    shown = [table for table in (headline, named, memory, counts, listed, variance, crossed) if table]
+    shown = [each for each in (headline, named, memory, counts, listed, variance, crossed, applicable) if each]
     return {
         "index.html": site.render("index.html", 0, page="index", **context),
         "data.html": site.render("data.html", 0, page="data", **context),
@@ -130,12 +132,12 @@ def setting(results: Results) -> dict[str, str]:
     }
 
 
-def finding(comparison: Comparison, name: str, task: Task) -> Finding:
-    """The tuned variants by verdict, sorted by the size of the difference."""
+def finding(comparison: Comparison, name: str, task: Task, against: Collection[str]) -> Finding:
+    """The tuned variants, of those `against` the tuned reference, by verdict, sorted by the size of the difference."""
     found: dict[str, list[tuple[str, Estimate]]] = {kind: [] for kind in ("better", "worse", "negligible", "undecided")}
     for variant in comparison.variants:
         estimate = comparison.get(variant, name, "test_accuracy", TUNED)
-        if estimate and estimate.verdict:
+        if estimate and estimate.verdict and variant in against:
             found[estimate.verdict].append((variant, estimate))
     for group in found.values():
         group.sort(key=lambda pair: -abs(pair[1].difference.mean) if pair[1].difference else 0)

@@ -125,7 +125,7 @@ def rivals(comparison: Comparison, task: str, params: Params) -> tuple[Found, Fo
     groups: tuple[list[tuple[str, Estimate]], ...] = ([], [], [])
     for variant in comparison.variants:
         own, estimate = params.variants[variant], comparison.get(variant, task, "test_accuracy", TUNED)
-        if variant == BASELINE or estimate is None or estimate.simultaneous is None:
+        if variant == BASELINE or own.without or estimate is None or estimate.simultaneous is None:
             continue
         place = 2 if own.against != BASELINE else 1 if own.training.images == "train_and_val" else 0
         groups[place].append((variant, estimate))

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.config import BASELINE, DEFAULT, TRACKS, TUNED, TUNED_CLEAN, Task
+from stages.config import BASELINE, DEFAULT, TRACKS, TUNED, TUNED_CLEAN, Task, Variant
 from stages.metrics import METRICS
+from stages.networks import NETWORKS
 from stages.regularizers import Regularizer
 from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.results import Results
@@ -20,6 +21,9 @@ from stages.statistics import Interval
 
 TRACK_TITLES = {DEFAULT: "Default", TUNED: "Tuned", TUNED_CLEAN: "Tuned by clean labels"}
 """How the tables name the ways of choosing a variant's settings."""
+NOT_APPLICABLE = "not applicable"
+KINDS = {"mlp": "Fully connected", "cnn": "Convolutional", "resnet": "Residual"}
+"""How tables name the kinds of networks."""
 COMPONENTS = ("search", "split", "weights", "images")
 IMAGES_OF_DIFFERENCE = "images_of_difference"
 CROSSED_COMPONENTS = (
@@ -78,7 +82,9 @@ def headline(results: Results, comparison: Comparison) -> Table:
         row = [variant_cell(variant)]
         for task in tasks:
             written, tuned = (comparison.get(variant, task, "test_accuracy", track) for track in (DEFAULT, TUNED))
-            row += [mean_cell(written, interval=False), mean_cell(tuned, interval=False), difference_cell(tuned)]
+            needless = results.params.variants[variant].needless(tasks[task])
+            difference = Cell(NOT_APPLICABLE) if needless else difference_cell(tuned)
+            row += [mean_cell(written, interval=False), mean_cell(tuned, interval=False), difference]
             row += [improvement_cell(tuned), rank_cell(tuned)]
         rows.append(row)
     classical = results.classical[results.classical["task"].isin(list(tasks))]
@@ -120,6 +126,42 @@ def methods(results: Results) -> Table:
         data.append({"variant": name, "methods": titles, "about": about})
     columns = ["Variant", "Methods", "What it does"]
     return Table("methods", "What is compared, a line each.", columns, rows, pd.DataFrame(data), sortable=False)
+
+
+def applicable(results: Results) -> Table:
+    """On which kinds of networks and which tasks each method makes sense, and why not on the others; those that have
+    others first."""
+    kinds = list(dict.fromkeys(network.kind for network in NETWORKS.values()))
+    tasks = results.params.tasks
+    own = {method.key: method for variant in results.params.variants.values() for method in variant.regularizers}
+    found = []
+    for method in own.values():
+        reasons = [obstacles(method, kind) for kind in kinds]
+        reasons += [why and f"it {why}" for task in tasks.values() for why in [method.needless(task.given)]]
+        found.append((method, reasons))
+    found.sort(key=lambda pair: (not any(pair[1]), type(pair[0]).title))
+    return Table(
+        "applicable",
+        "Where each method makes sense, with the parameters of params.yaml. A variant with a network that its method "
+        "cannot act on is refused before anything runs. Where none of a variant’s methods makes sense on a task, its "
+        "networks are trained, but not compared.",
+        ["Method", *(KINDS.get(kind, kind) for kind in kinds), *(task.heading for task in tasks.values())],
+        [
+            [Cell(type(method).title), *(Cell(f"{NOT_APPLICABLE}: {why}" if why else "yes") for why in reasons)]
+            for method, reasons in found
+        ],
+        pd.DataFrame([[m.key, *reasons] for m, reasons in found], columns=["method", *kinds, *tasks]),
+        [("", 1), ("Networks", len(kinds)), ("Tasks", len(tasks))],
+        sortable=False,
+    )
+
+
+def obstacles(method: Regularizer, kind: str) -> str:
+    """Why a method cannot act on the networks of a kind, or on some of them; empty if it can on all."""
+    reasons = {name: method.obstacle(network) for name, network in NETWORKS.items() if network.kind == kind}
+    if len(set(reasons.values())) == 1:
+        return "".join(f"the network {why}" for why in set(reasons.values()) if why)
+    return "; ".join(f"{name} {why}" for name, why in reasons.items() if why)
 
 
 def summary_of(regularizer: Regularizer) -> str:
@@ -169,14 +211,14 @@ def memorization(comparison: Comparison, tasks: Mapping[str, Task], confidence: 
     )
 
 
-def metrics(variant: str, comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
+def metrics(variant: Variant, comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:
     """Every metric of one variant as written and tuned, and the tuned one's difference from the tuned reference."""
-    differs = variant != BASELINE
+    name, differs = variant.name, variant.name != BASELINE
     rows = []
     for key, metric in METRICS.items():
         row = [Cell(metric.heading, link=f"methods.html#metric-{key}")]
         for task in tasks:
-            written, tuned = (comparison.get(variant, task, key, track) for track in (DEFAULT, TUNED))
+            written, tuned = (comparison.get(name, task, key, track) for track in (DEFAULT, TUNED))
             if key == "epochs_to_fit":
                 row += [epochs_cell(written), epochs_cell(tuned)]
             else:
@@ -184,16 +226,16 @@ def metrics(variant: str, comparison: Comparison, tasks: Mapping[str, Task], con
             row += [difference_cell(tuned)] * differs
         rows.append(row)
     compared = (
-        f", and differences of the tuned variant from tuned {BASELINE}, seed by seed. The interval of the difference "
-        "in test accuracy holds for all variants at once, the others each for itself."
+        f", and differences of the tuned variant from tuned {variant.against}, seed by seed. The interval of the "
+        "difference in test accuracy holds for all variants at once, the others each for itself."
     )
     columns = ["Default", "Tuned", "Difference"][: 2 + differs]
     return Table(
-        f"{variant}-metrics",
+        f"{name}-metrics",
         f"Means over seeds with their {percent(confidence)} intervals" + (compared if differs else "."),
         ["Metric", *columns * len(tasks)],
         rows,
-        comparison.frame(METRICS).query("variant == @variant"),
+        comparison.frame(METRICS).query("variant == @name"),
         [("", 1), *((task.heading, len(columns)) for task in tasks.values())],
         sortable=False,
         stacked=True,

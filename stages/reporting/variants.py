@@ -13,7 +13,7 @@ import pandas as pd
 
 from stages.config import TRACKS
 from stages.regularizers.base import Regularizer
-from stages.reporting import figures, pages, site, tables, tuning
+from stages.reporting import figures, pages, parts, site, tables, tuning
 from stages.reporting.comparison import Comparison
 from stages.reporting.results import Results
 
@@ -38,10 +38,12 @@ def build(results: Results, comparison: Comparison, drawing: figures.Drawing) ->
     for place, name in enumerate(names):
         variant = results.params.variants[name]
         own = {
-            "metrics": tables.metrics(name, comparison, results.params.tasks, results.params.evaluation.confidence),
+            "metrics": tables.metrics(variant, comparison, results.params.tasks, results.params.evaluation.confidence),
             "layers": tables.layers(name, results),
             "parameters": tables.parameters(name, results),
         }
+        if parts.without(results.params, name):
+            own["parts"] = parts.table(comparison, results.params, name)
         accuracy, loss, norm, *wrong, confused = figures.of_variant(name, results)
         axes = tuning.axes_figure(results, name) if variant.tuned_as == name else None
         drawing.add([accuracy, loss, norm, *wrong, confused, *([axes] if axes else [])])
@@ -53,6 +55,7 @@ def build(results: Results, comparison: Comparison, drawing: figures.Drawing) ->
             run=results.runs[name],
             methods=[method(regularizer) for regularizer in variant.regularizers],
             warnings=tuning.warnings(results, name),
+            contributions=parts.sentences(comparison, results.params, name),
             learning=(accuracy, loss, *wrong),
             norm=norm,
             confused=confused,

@@ -82,7 +82,7 @@ def write_results(
     first, searches = params.splits.first, params.tune.searches
     against = {name: variant.against for name, variant in params.variants.items()}
     confidence = params.evaluation.confidence
-    found = compare.compare(table, params.claims, confidence, first, searches, against, params.grid)
+    found = compare.compare(table, params.claims, confidence, first, searches, against, params.grid, params.needless)
     found.to_parquet(root / "data/comparisons.parquet", index=False)
     compare.variance(table, predicted == test, first, searches, against).to_parquet(root / "data/variance.parquet")
     design = params.crossed
@@ -289,7 +289,7 @@ def write_run(
         }
         changed = {}
         if search is not None:
-            changed = chosen[params.all_tasks[row["task"]].tune][row["track"]][search]["parameters"]
+            changed = variant.own(chosen[params.all_tasks[row["task"]].tune][row["track"]][search]["parameters"])
         replicas.append(key | {"search": search, "parameters": changed, "epochs": epochs, "diverged": row["diverged"]})
     record = {
         "variant": variant.name,

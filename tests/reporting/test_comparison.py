@@ -132,7 +132,7 @@ def test_every_track_has_its_reference_and_only_tuned_ones_have_no_difference() 
 
 
 def test_finding_counts_every_variant_once() -> None:
-    found = finding(compared(replicas(test_accuracy={"other": shifted(-1)})), "clean", TASKS["clean"])
+    found = finding(compared(replicas(test_accuracy={"other": shifted(-1)})), "clean", TASKS["clean"], {"other"})
     assert ([name for name, _ in found.worse], found.better, found.undecided, found.total) == (["other"], [], [], 1)
 
 

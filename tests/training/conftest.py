@@ -93,6 +93,10 @@ TRIED: list[Methods] = [
     {"stochastic_depth": {"p": 0.5}},
     {"dropblock": {"p": 0.2, "block": 2}},
     {"drop_connect": {"p": 0.2}, "layer_norm": {}, "weight_noise": {"sigma": 0.05}, "weight_norm": {}},
+    *(
+        {method.key: method.model_dump() for method in PARAMS.variants[name].regularizers}
+        for name in ("cocktail", "all_compatible")
+    ),
 ]
 IN_PARAMS: Methods = {
     method.key: method.model_dump() for variant in PARAMS.variants.values() for method in variant.regularizers

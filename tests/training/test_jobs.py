@@ -243,7 +243,7 @@ def test_a_name_changes_with_each_parameter_of_a_method(methods: Methods) -> Non
     for key, values in methods.items():
         for field, value in values.items():
             if isinstance(value, bool | int | float):
-                changed = {**methods, key: values | {field: not value if isinstance(value, bool) else value / 2}}
+                changed = {**methods, key: values | {field: not value if isinstance(value, bool) else value / 2 or 0.5}}
                 if isinstance(value, int) and not isinstance(value, bool):
                     changed[key][field] = value + 1
                 names.append(address(unit(methods=regularizers(**changed)), MATERIAL, CONDITIONS))
