@@ -15,7 +15,7 @@ from stages.errors import UserError, stage
 
 SUITE = Path("tests/benchmarks")
 RESULT = Path("reports/timing/benchmark.json")
-RULES = ("--benchmark-only", "--benchmark-min-rounds=5", "--benchmark-max-time=0.4", "--benchmark-disable-gc")
+RULES = ("--benchmark-only", "--benchmark-min-rounds=5", "--benchmark-max-time=0.2", "--benchmark-disable-gc")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 """Environment variables, as replicas are trained with."""
 

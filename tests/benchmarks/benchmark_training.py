@@ -36,7 +36,7 @@ TIMER = time.process_time if find_device(PARAMS.training.device).type == "cpu" e
 STACK = 5
 """Replicas in a stack, to see what sharing one saves."""
 
-every_variant = pytest.mark.parametrize("variant", PARAMS.variants)
+every_variant = pytest.mark.parametrize("variant", [name for name, own in PARAMS.variants.items() if not own.without])
 every_network = pytest.mark.parametrize("network", sorted({v.training.network for v in PARAMS.variants.values()}))
 every_stack = pytest.mark.parametrize("replicas", [1, STACK])
 
