@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from stages.config import BASELINE
-from stages.reporting.charts import Series, Spec, in_panels, rows_of, several, tooltip
+from stages.reporting.charts import Series, Spec, in_panels, once, rows_of, several, tooltip
 from stages.reporting.colors import BLUE, GREY, GRID, INK, MUTED, PAPER, VERMILION
 
 OTHERS = "other variants"
@@ -72,7 +72,7 @@ def many_lines(
         ]
     )
     if mark is not None:
-        chart = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark)) + chart
+        chart = once().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark)) + chart
     return in_panels(chart, panels, left=66, height=260)
 
 

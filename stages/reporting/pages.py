@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,13 +110,12 @@ def setting(results: Results) -> dict[str, str]:
     image, test = results.card["image"], sum(results.card["counts"]["test"].values())
     matrices = [shape for shape in run.shapes.values() if len(shape) == 2]
     units = " – ".join(map(str, [matrices[0][1], *(outputs for outputs, _ in matrices)]))
-    size = sum(math.prod(shape) for shape in run.shapes.values())
     devices = dict.fromkeys(run.device for run in results.runs.values())
     versions = dict.fromkeys(run.versions["torch"] for run in results.runs.values())
     epochs = dict.fromkeys(str(variant.training.epochs) for variant in params.variants.values())
     return {
         "Data": f"{results.card['title']}, {image['width']}×{image['height']} pixels, {len(results.classes)} classes",
-        "Network": f"{params.training.network} ({units}), {tables.number(size, 0)} parameters",
+        "Network": f"{params.training.network} ({units}), {tables.number(run.size, 0)} parameters",
         "Images": f"{params.splits.train} for training, {params.splits.val} for validation, {test} for testing",
         "Seeds": f"{params.splits.seeds} per variant, {params.splits.first} and up, paired; fewer on some tasks"
         if any(task.seeds != params.splits.seeds for task in params.tasks.values())
