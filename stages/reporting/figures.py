@@ -24,7 +24,7 @@ from stages.reporting.tables import TRACK_TITLES, noisy_ones
 RANGE = ["mean", "low", "high"]
 POINTS = 101
 """Epochs drawn of a learning curve, at most."""
-FEWER = 41
+FEWER = 31
 """The same on the pages of variants, of which there are many."""
 OUTLYING = 0.05
 """The share of intervals that may reach beyond the axis of differences, to the left."""
@@ -145,16 +145,20 @@ def memorized(comparison: Comparison, name: str, task: Task) -> Figure:
     )
 
 
-def wrong_labels(comparison: Comparison, name: str, task: Task, runs: Mapping[str, Run]) -> Figure:
-    """Accuracy on wrongly labeled images while a few tuned networks learn: the reference, the variant with the highest
-    test accuracy, that which memorizes least, and that which memorizes most."""
+def told_of(comparison: Comparison, name: str) -> tuple[str, ...]:
+    """Whose learning of wrong labels is shown: the reference, the variant with the highest test accuracy, that which
+    memorizes least, and that which memorizes most, all tuned, as far as they differ."""
     means = {
         metric: {v: e.value.mean for v in comparison.variants if (e := comparison.get(v, name, metric, TUNED))}
         for metric in ("test_accuracy", "accuracy_on_wrong_given")
     }
     best = max(means["test_accuracy"], key=means["test_accuracy"].__getitem__)
     memory = sorted(means["accuracy_on_wrong_given"], key=means["accuracy_on_wrong_given"].__getitem__)
-    few = tuple(dict.fromkeys([BASELINE, best, memory[0], memory[-1]]))
+    return tuple(dict.fromkeys([BASELINE, best, memory[0], memory[-1]]))
+
+
+def wrong_labels(few: tuple[str, ...], name: str, task: Task, runs: Mapping[str, Run]) -> Figure:
+    """Accuracy on wrongly labeled images while a few tuned networks learn."""
     parts = []
     for variant in few:
         shown = {name: task}

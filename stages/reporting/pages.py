@@ -40,13 +40,15 @@ def build(
     tasks = results.params.tasks
     noisy = tables.noisy_ones(tasks)
     differences = figures.differences(comparison, tasks)
+    few = {name: figures.told_of(comparison, name) for name in noisy}
     memories = {
         name: (
-            figures.wrong_labels(comparison, name, task, results.runs),
+            figures.wrong_labels(few[name], name, task, results.runs),
             figures.memorized(comparison, name, task),
         )
         for name, task in noisy.items()
     }
+    stopped = {name: tables.stopped(few[name], name, task, results) for name, task in noisy.items()}
     drawing.add([differences, *(figure for pair in memories.values() for figure in pair)])
     headline, named = tables.headline(results, comparison), tables.methods(results)
     memory = tables.memorization(comparison, tasks, results.params.evaluation.confidence) if noisy else None
@@ -68,6 +70,7 @@ def build(
         "memory": memory,
         "differences": differences,
         "memories": memories,
+        "stopped": stopped,
         "variance": variance,
         "verdicts": verdicts,
         "counts": counts,
@@ -75,7 +78,7 @@ def build(
         "sheets": sheets,
         "METRICS": METRICS,
     }
-    shown = [table for table in (headline, named, memory, counts, listed, variance) if table]
+    shown = [table for table in (headline, named, memory, *stopped.values(), counts, listed, variance) if table]
     return {
         "index.html": site.render("index.html", 0, page="index", **context),
         "data.html": site.render("data.html", 0, page="data", **context),
