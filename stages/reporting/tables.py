@@ -196,13 +196,14 @@ def stopped(variants: Sequence[str], name: str, task: Task, results: Results) ->
     columns = ["Epoch", "Wrong label", "True label"]
     return Table(
         f"memorization-stopped-{name}",
-        f"The same networks on {task.title} at two moments: where validation accuracy is highest, which early stopping "
-        "would choose, and at the end of their training. Percentage of the wrongly labeled training images for which "
-        f"they predict the wrong label, and the true one; means over seeds with their {percent(confidence)} intervals.",
+        f"The same networks on {task.title}, but those trained on the validation images, at two moments: where "
+        "validation accuracy is highest, which early stopping would choose, and at the last epoch. Percentage of the "
+        "wrongly labeled training images for which they predict the wrong label, and the true one; means over seeds "
+        f"with their {percent(confidence)} intervals.",
         ["Variant", *columns * 2],
         rows,
         pd.DataFrame(data),
-        [("", 1), ("Highest validation accuracy", 3), ("End of training", 3)],
+        [("", 1), ("Highest validation accuracy", 3), ("Last epoch", 3)],
         sortable=False,
         stacked=True,
     )
