@@ -15,7 +15,7 @@ from stages.documents import DOCUMENTS
 from stages.documents.rules import RUNS
 from stages.errors import UserError
 from stages.reporting import site
-from stages.reporting.charts import Spec, in_panels, tooltip
+from stages.reporting.charts import Spec, in_panels, once, tooltip
 from stages.reporting.colors import BLUE, GREY, GRID, MUTED, VERMILION
 from stages.reporting.figures import Figure
 from stages.reporting.tables import Cell, Table, number, span
@@ -311,8 +311,8 @@ def _chart(data: pd.DataFrame, title: str, smallest: float) -> Spec:
     )
     verdicts = alt.Color("verdict:N").scale(domain=list(LOOKS), range=[color for color, _ in LOOKS.values()])
     shapes = alt.Shape("verdict:N").scale(domain=list(LOOKS), range=[shape for _, shape in LOOKS.values()])
-    band = alt.Chart().mark_rect(color=GRID).encode(x=alt.datum(-smallest), x2=alt.datum(smallest))
-    zero = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
+    band = once().mark_rect(color=GRID).encode(x=alt.datum(-smallest), x2=alt.datum(smallest))
+    zero = once().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     intervals = (
         base.transform_filter("isValid(datum.low) && isValid(datum.high)")
         .mark_rule(strokeWidth=1.5)

@@ -60,7 +60,7 @@ RULES = (
     ),
     Rule(
         "Probability of improvement",
-        f"A variant beats `none` on most seeds if the interval of that probability lies above {MEANINGFUL:g}.",
+        f"A variant beats `none` on most seeds if the interval of that probability lies above {100 * MEANINGFUL:g} %.",
     ),
     Rule(
         "Unfinished runs",

@@ -6,6 +6,7 @@ whose dark counterparts CSS puts in their place, in pages and in SVG files alike
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 import altair as alt
 import numpy as np
+import pandas as pd
 
 from stages.config import BASELINE, DEFAULT, TUNED
 from stages.reporting.colors import BLUE, GREEN, GREY, GRID, INK, MUTED, PAPER, PURPLE, VERMILION
@@ -87,13 +89,13 @@ def differences(
     verdicts = alt.Scale(domain=list(DIRECTIONS), range=[color for color, _ in DIRECTIONS.values()])
     shapes = alt.Scale(domain=verdicts.domain, range=[shape for _, shape in DIRECTIONS.values()])
     scale = alt.Scale(domain=list(domain), clamp=True, nice=False)
-    band = alt.Chart().mark_rect(color=GRID).encode(x=alt.datum(-smallest), x2=alt.datum(smallest))
+    band = once().mark_rect(color=GRID).encode(x=alt.datum(-smallest), x2=alt.datum(smallest))
     base = alt.Chart().encode(
         y=rows_of("variant", variants),
         yOffset=alt.YOffset("track:N").scale(domain=[DEFAULT, TUNED], paddingOuter=0.35),
         color=alt.Color("verdict:N").scale(verdicts),
     )
-    zero = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
+    zero = once().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(0))
     intervals = base.mark_rule(strokeWidth=1.5).encode(
         x=alt.X("low:Q").title("Difference from the tuned reference (points)").scale(scale).axis(tickCount=6),
         x2="high:Q",
@@ -239,7 +241,7 @@ def dots(
         points = points.encode(shape=alt.Shape("series:N").scale(domain=names, range=[each.shape for each in series]))
     layers = intervals + points
     if mark is not None:
-        layers = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark)) + layers
+        layers = once().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark)) + layers
     height = max(20, 11 * len(series)) * len(rows)
     return in_panels(layers, panels, left=left, height=height)
 
@@ -275,8 +277,8 @@ def lines(
 ) -> Spec:
     """Lines, some with a band around them.
 
-    Data: `panel, series, <x>, mean`, and `low, high` if a series has a band. With `hover` the pointer shows the values
-    at the nearest x. The vertical axis has `ticks` if it is logarithmic, and otherwise reaches over `domain`, if given.
+    Data as `wide` makes it. With `hover` the pointer shows the values at the nearest x. The vertical axis has `ticks`
+    if it is logarithmic, and otherwise reaches over `domain`, if given.
     """
     names = [each.name for each in series]
     colors = alt.Scale(domain=names, range=[each.color for each in series])
@@ -300,6 +302,15 @@ def lines(
     if banded := [each.name for each in series if each.band]:
         bands = base.transform_filter(alt.FieldOneOfPredicate("series", banded)).mark_area(opacity=0.18)
         chart = bands.encode(y=alt.Y("low:Q").title(title).scale(scale).axis(axis), y2="high:Q") + drawn
+    columns = {
+        column: f"[{', '.join(f'toNumber(datum[{json.dumps(name + ending)}])' for name in names)}]"
+        for column, ending in ENDINGS.items()
+    }
+    chart = (
+        chart.transform_calculate(series=json.dumps(names), **columns)
+        .transform_flatten(["series", *columns])
+        .transform_filter("isValid(datum.mean)")
+    )
     if hover:
         nearest = alt.selection_point(on="pointermove", nearest=True, fields=[x], empty=False, name="under")
         chart += (
@@ -316,7 +327,23 @@ def lines(
             )
             .add_params(nearest)
         )
-    return in_panels(chart, panels, left=66)
+    spec = in_panels(chart, panels, left=66)
+    return spec | {"usermeta": spec["usermeta"] | {"x": x}}
+
+
+ENDINGS = {"mean": "", "low": ", lowest", "high": ", highest"}
+"""How the columns of one line are told apart in `wide`."""
+
+
+def wide(data: pd.DataFrame, x: str) -> pd.DataFrame:
+    """The data of a chart of lines with columns for each series, a third as long as `panel, series, <x>, mean, low,
+    high`: a row for each panel and x."""
+    values = [column for column in ENDINGS if column in data]
+    rows = data.pivot(index=["panel", x], columns="series", values=values).sort_index(level=x)
+    order = [(value, name) for name in data["series"].unique() for value in values if rows[value, name].notna().any()]
+    table = rows[order].set_axis([name + ENDINGS[value] for value, name in order], axis=1).reset_index()
+    panels = {panel: place for place, panel in enumerate(data["panel"].unique())}
+    return table.sort_values("panel", key=lambda panel: panel.map(panels), kind="stable", ignore_index=True)
 
 
 def literal(name: str) -> str:
@@ -326,10 +353,14 @@ def literal(name: str) -> str:
 
 @cache
 def confusion(classes: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
-    """Heat maps of the share of each true class predicted as each class. Data: `panel, true, predicted, share`."""
+    """Heat maps of the share of each true class predicted as each class.
+
+    Data: `panel, true, predicted, share`, without the pairs that never came about.
+    """
+    scale = alt.Scale(domain=list(classes))
     base = alt.Chart().encode(
-        x=alt.X("predicted:N").sort(list(classes)).title("Predicted class").axis(labelAngle=0, ticks=False),
-        y=alt.Y("true:N").sort(list(classes)).title("True class").axis(ticks=False),
+        x=alt.X("predicted:N").scale(scale).title("Predicted class").axis(labelAngle=0, ticks=False),
+        y=alt.Y("true:N").scale(scale).title("True class").axis(ticks=False),
     )
     cells = base.mark_rect(color=BLUE, stroke=PAPER).encode(
         fillOpacity=alt.FillOpacity("share:Q").scale(domain=[0, 100], range=[0.04, 1]).legend(None),
@@ -349,6 +380,11 @@ def confusion(classes: tuple[str, ...], panels: tuple[str, ...]) -> Spec:
     )
     written = len(classes) <= 12  # more numbers would not be readable
     return in_panels(cells + numbers if written else cells, panels, left=66, height=PANEL["width"], square=True)
+
+
+def once() -> alt.Chart:
+    """A layer that is drawn once in each panel, not once for each row of the data."""
+    return alt.Chart().transform_aggregate(rows="count()", groupby=["panel"])
 
 
 def rows_of(field: str, names: Iterable[str]) -> alt.Y:

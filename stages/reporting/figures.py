@@ -24,7 +24,7 @@ from stages.reporting.tables import TRACK_TITLES, noisy_ones
 RANGE = ["mean", "low", "high"]
 POINTS = 101
 """Epochs drawn of a learning curve, at most."""
-FEWER = 41
+FEWER = 31
 """The same on the pages of variants, of which there are many."""
 OUTLYING = 0.05
 """The share of intervals that may reach beyond the axis of differences, to the left."""
@@ -46,7 +46,10 @@ class Figure:
 
     @cached_property
     def csv(self) -> str:
-        return self.data.to_csv(index=False, float_format="%.5g", lineterminator="\n")
+        """The data to four digits, more than a picture shows; of lines with columns for each."""
+        x = self.chart["usermeta"].get("x")
+        data = charts.wide(self.data, x) if x else self.data
+        return data.to_csv(index=False, float_format="%.4g", lineterminator="\n")
 
     @property
     def interactive_spec(self) -> Spec:
@@ -142,22 +145,27 @@ def memorized(comparison: Comparison, name: str, task: Task) -> Figure:
     )
 
 
-def wrong_labels(comparison: Comparison, name: str, task: Task, runs: Mapping[str, Run]) -> Figure:
-    """Accuracy on wrongly labeled images while a few tuned networks learn: the reference, the variant with the highest
-    test accuracy, that which memorizes least, and that which memorizes most."""
+def told_of(comparison: Comparison, name: str) -> tuple[str, ...]:
+    """Whose learning of wrong labels is shown: the reference, the variant with the highest test accuracy, that which
+    memorizes least, and that which memorizes most, all tuned, as far as they differ."""
     means = {
         metric: {v: e.value.mean for v in comparison.variants if (e := comparison.get(v, name, metric, TUNED))}
         for metric in ("test_accuracy", "accuracy_on_wrong_given")
     }
     best = max(means["test_accuracy"], key=means["test_accuracy"].__getitem__)
     memory = sorted(means["accuracy_on_wrong_given"], key=means["accuracy_on_wrong_given"].__getitem__)
-    few = tuple(dict.fromkeys([BASELINE, best, memory[0], memory[-1]]))
+    return tuple(dict.fromkeys([BASELINE, best, memory[0], memory[-1]]))
+
+
+def wrong_labels(few: tuple[str, ...], name: str, task: Task, runs: Mapping[str, Run]) -> Figure:
+    """Accuracy on wrongly labeled images while a few tuned networks learn."""
     parts = []
     for variant in few:
-        history = of_track(runs[variant].history, TUNED)
-        epochs = drawn_epochs(history.loc[history["task"] == name, "epoch"].to_numpy())
+        shown = {name: task}
+        curves = of_track(runs[variant], TUNED, shown)
+        epochs = drawn_epochs(curves)
         for series, column in WRONG.items():
-            curve = spread(history, column, {name: task}, epochs, 100)
+            curve = spread(curves, column, shown, epochs, 100)
             parts.append(curve.assign(panel=variant, series=series))
     data = pd.concat(parts)[["panel", "series", "epoch", *RANGE]]
     looks = tuple(charts.LOOKS[series] for series in WRONG)
@@ -188,10 +196,10 @@ def of_variant(name: str, results: Results) -> list[Figure]:
     They show the tuned variant, its validation as written, and the tuned reference.
     """
     tasks = {key: task for key, task in results.params.tasks.items() if task.has(name)}
-    own, written = (of_track(results.runs[name].history, track) for track in (TUNED, DEFAULT))
-    reference = of_track(results.runs[BASELINE].history, TUNED)
+    own, written = (of_track(results.runs[name], track, tasks) for track in (TUNED, DEFAULT))
+    reference = of_track(results.runs[BASELINE], TUNED, tasks)
     differs = name != BASELINE
-    epochs = drawn_epochs(*(table["epoch"].to_numpy() for table in (own, written, reference)), most=FEWER)
+    epochs = drawn_epochs(own, written, reference, most=FEWER)
 
     def curves(
         kind: str,
@@ -236,7 +244,8 @@ def of_variant(name: str, results: Results) -> list[Figure]:
         for series, column in WRONG.items()
         if noisy
     }
-    counts = of_track(results.confusion[results.confusion["variant"] == name], TUNED)
+    counts = results.confusion
+    counts = counts[(counts["variant"] == name) & (counts["track"] == TUNED) & (counts["count"] > 0)]
     matrix = charts.confusion(results.classes, panels(tasks))
     logarithmic = f" The axis is logarithmic and ends at {LEAST_LOSS:g} nats, where smaller losses are drawn."
     about = (
@@ -259,31 +268,36 @@ def of_variant(name: str, results: Results) -> list[Figure]:
     ]
 
 
-def of_track(table: pd.DataFrame, track: str) -> pd.DataFrame:
-    return table[table["track"] == track]
+def of_track(run: Run, track: str, tasks: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """The curves of a track, by task."""
+    return {task: run.curves[task, track] for task in tasks}
 
 
 def panels(tasks: Mapping[str, Task]) -> tuple[str, ...]:
     return tuple(task.heading for task in tasks.values())
 
 
-def drawn_epochs(*measured: NDArray[np.int64], most: int = POINTS) -> NDArray[np.int64]:
-    """The epochs of a figure: those after which all were measured, and the last of all; at most so many."""
-    last = max(epochs.max() for epochs in measured)
+def drawn_epochs(*tracks: Mapping[str, pd.DataFrame], most: int = POINTS) -> NDArray[np.int64]:
+    """The epochs of a figure: those after which all tracks were measured, and the last of all; at most so many."""
+    measured = [np.unique(np.concatenate([curves["epoch"] for curves in track.values()])) for track in tracks]
+    last = max(epochs[-1] for epochs in measured)
     shared = np.union1d(reduce(np.intersect1d, measured), last)
     return shared[np.unique(np.linspace(0, len(shared) - 1, min(len(shared), most)).round().astype(int))]
 
 
 def spread(
-    history: pd.DataFrame, metric: str, tasks: Mapping[str, Task], epochs: NDArray[np.int64], scale: float = 1
+    curves: Mapping[str, pd.DataFrame],
+    metric: str,
+    tasks: Mapping[str, Task],
+    epochs: NDArray[np.int64],
+    scale: float = 1,
 ) -> pd.DataFrame:
     """`panel, epoch, mean, low, high` over the replicas of a track. One that stopped keeps its last finite value."""
     parts = []
     for name, task in tasks.items():
-        own = history[history["task"] == name]
-        replica = np.unique(own["seed"] * (own["repeat"].max() + 1) + own["repeat"], return_inverse=True)[1]
-        values = np.full((epochs[-1] + 1, replica.max() + 1), np.nan)
-        values[own["epoch"], replica] = own[metric].where(np.isfinite(own[metric]))
+        own = curves[name]
+        values = np.full((epochs[-1] + 1, own["replica"].max() + 1), np.nan)
+        values[own["epoch"], own["replica"]] = own[metric].where(np.isfinite(own[metric]))
         replicas = scale * pd.DataFrame(values).ffill().to_numpy()[epochs]
         bands = {"mean": replicas.mean(1), "low": replicas.min(1), "high": replicas.max(1)}
         parts.append(pd.DataFrame({"panel": task.heading, "epoch": epochs, **bands}))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages.config import BASELINE, DEFAULT, TUNED, Params, Task
-from stages.reporting import overviews, pages, site
+from stages.reporting import overviews, pages, site, widths
 from stages.reporting.comparison import Comparison
 from stages.reporting.figures import Drawing, Figure
 from stages.reporting.results import Results
@@ -46,9 +46,14 @@ def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[st
         figures["grid"] = grid_figure(whole, params)
     if not profile.empty:
         figures["profile"] = profile_figure(profile, len(scores.columns), params)
+    sweeps = widths.sweeps(params)
+    if sweeps:
+        figures["widths"] = widths.figure(results, comparison, sweeps)
     drawing.add(figures.values())
     details = {name: pairs_table(whole, pairs, name, task, params) for name, task in cells.items()}
     ranking = profile_table(scores, params) if not profile.empty else None
+    errors = widths.table(results, comparison, sweeps) if sweeps else None
+    shown = [table for table in (*details.values(), ranking, errors) if table]
     return {
         "grid.html": site.render(
             "grid.html",
@@ -59,9 +64,11 @@ def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[st
             details=details,
             headings={name: task.heading for name, task in cells.items()},
             ranking=ranking,
+            errors=errors,
+            sizes=widths.sentences(results, sweeps) if sweeps else (),
             strongest=STRONGEST,
         ),
-        **{f"tables/{table.name}.csv": table.csv for table in (*details.values(), *([ranking] if ranking else []))},
+        **{f"tables/{table.name}.csv": table.csv for table in shown},
     }
 
 
@@ -95,7 +102,7 @@ def pairs_table(comparison: Comparison, pairs: pd.DataFrame, name: str, task: Ta
     for variant, group in own.groupby("variant", sort=False):
         estimate = comparison.get(str(variant), name, "test_accuracy", TUNED)
         values = group["difference"].to_numpy()
-        row = [variant_cell(str(variant)), difference_cell(estimate), improvement_cell(estimate, in_percent=True)]
+        row = [variant_cell(str(variant)), difference_cell(estimate), improvement_cell(estimate)]
         row.append(Cell(f"{(values > 0).sum()} of {len(values)}", sort=float((values > 0).mean())))
         row += [number_cell(value, 1) for value in (values.min(), float(np.median(values)), values.max())]
         rows.append(row)

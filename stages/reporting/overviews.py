@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from stages.config import BASELINE
-from stages.reporting.charts import Series, Spec, in_panels, rows_of, several, tooltip
+from stages.reporting.charts import Series, Spec, in_panels, once, rows_of, several, tooltip
 from stages.reporting.colors import BLUE, GREY, GRID, INK, MUTED, PAPER, VERMILION
 
 OTHERS = "other variants"
@@ -72,8 +73,52 @@ def many_lines(
         ]
     )
     if mark is not None:
-        chart = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark)) + chart
+        chart = once().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(mark)) + chart
     return in_panels(chart, panels, left=66, height=260)
+
+
+@cache
+def sizes(
+    series: tuple[Series, ...], lines: tuple[str, ...], panels: tuple[str, ...], ticks: tuple[float, ...]
+) -> Spec:
+    """Dots with intervals over a logarithmic axis of sizes; those of the series `lines` are joined.
+
+    Data: `panel, series, variant, parameters, mean, low, high, unfinished`, the last a count of networks; dots are
+    hollow where there are any.
+    """
+    names = [each.name for each in series]
+    looks: dict[str, Any] = {
+        "color": alt.Color("series:N").scale(domain=names, range=[each.color for each in series]),
+        "strokeDash": alt.StrokeDash("series:N").scale(domain=names, range=[list(each.dashes) for each in series]),
+        "shape": alt.Shape("series:N").scale(domain=names, range=[each.shape for each in series]),
+    }
+    base = alt.Chart().encode(
+        x=alt.X("parameters:Q").title("Parameters").scale(type="log").axis(values=list(ticks), format="~s"),
+        color=looks["color"],
+    )
+    error = alt.Y("mean:Q").title("Error (%)").scale(zero=False).axis(tickCount=5)
+    joined = base.transform_filter(alt.FieldOneOfPredicate("series", list(lines))).mark_line(strokeWidth=1.8)
+    intervals = base.transform_filter("isValid(datum.low) && isValid(datum.high)").mark_rule(strokeWidth=1.5)
+    dots = base.mark_point(size=55, strokeWidth=1.5, opacity=1).encode(
+        y=error,
+        shape=looks["shape"],
+        fill=alt.condition("datum.unfinished > 0", alt.value(PAPER), looks["color"]),
+        tooltip=[
+            *tooltip(variant="variant:N", shown="series:N"),
+            alt.Tooltip("parameters:Q", format=","),
+            *(alt.Tooltip(f"{field}:Q", title=title, format=".1f") for title, field in ENDS.items()),
+            *tooltip(unfinished="unfinished:N"),
+        ],
+    )
+    layers = (
+        joined.encode(y=error, strokeDash=looks["strokeDash"])
+        + intervals.encode(y=alt.Y("low:Q").title("Error (%)"), y2="high:Q")
+        + dots
+    )
+    return in_panels(layers, panels, left=66, height=240)
+
+
+ENDS = {"error (%)": "mean", "low": "low", "high": "high"}
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,13 +40,15 @@ def build(
     tasks = results.params.tasks
     noisy = tables.noisy_ones(tasks)
     differences = figures.differences(comparison, tasks)
+    few = {name: figures.told_of(comparison, name) for name in noisy}
     memories = {
         name: (
-            figures.wrong_labels(comparison, name, task, results.runs),
+            figures.wrong_labels(few[name], name, task, results.runs),
             figures.memorized(comparison, name, task),
         )
         for name, task in noisy.items()
     }
+    stopped = {name: tables.stopped(few[name], name, task, results) for name, task in noisy.items()}
     drawing.add([differences, *(figure for pair in memories.values() for figure in pair)])
     headline, named = tables.headline(results, comparison), tables.methods(results)
     memory = tables.memorization(comparison, tasks, results.params.evaluation.confidence) if noisy else None
@@ -70,6 +71,7 @@ def build(
         "memory": memory,
         "differences": differences,
         "memories": memories,
+        "stopped": stopped,
         "variance": variance,
         "crossed": crossed,
         "applicable": applicable,
@@ -79,7 +81,8 @@ def build(
         "sheets": sheets,
         "METRICS": METRICS,
     }
-    shown = [each for each in (headline, named, memory, counts, listed, variance, crossed, applicable) if each]
+    others = (counts, listed, variance, crossed, applicable)
+    shown = [table for table in (headline, named, memory, *stopped.values(), *others) if table]
     return {
         "index.html": site.render("index.html", 0, page="index", **context),
         "data.html": site.render("data.html", 0, page="data", **context),
@@ -114,13 +117,12 @@ def setting(results: Results) -> dict[str, str]:
     image, test = results.card["image"], sum(results.card["counts"]["test"].values())
     matrices = [shape for shape in run.shapes.values() if len(shape) == 2]
     units = " – ".join(map(str, [matrices[0][1], *(outputs for outputs, _ in matrices)]))
-    size = sum(math.prod(shape) for shape in run.shapes.values())
     devices = dict.fromkeys(run.device for run in results.runs.values())
     versions = dict.fromkeys(run.versions["torch"] for run in results.runs.values())
     epochs = dict.fromkeys(str(variant.training.epochs) for variant in params.variants.values())
     return {
         "Data": f"{results.card['title']}, {image['width']}×{image['height']} pixels, {len(results.classes)} classes",
-        "Network": f"{params.training.network} ({units}), {tables.number(size, 0)} parameters",
+        "Network": f"{params.training.network} ({units}), {tables.number(run.size, 0)} parameters",
         "Images": f"{params.splits.train} for training, {params.splits.val} for validation, {test} for testing",
         "Seeds": f"{params.splits.seeds} per variant, {params.splits.first} and up, paired; fewer on some tasks"
         if any(task.seeds != params.splits.seeds for task in params.tasks.values())

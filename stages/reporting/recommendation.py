@@ -270,7 +270,7 @@ def helpers(
             [
                 variant_cell(variant),
                 difference_cell(estimate),
-                improvement_cell(estimate, in_percent=True),
+                improvement_cell(estimate),
                 Cell(number(rank.mean, 0), span(rank.low, rank.high, 0), rank.mean) if rank else Cell("–"),
                 difference_cell(written),
                 number_cell(spent, 1),

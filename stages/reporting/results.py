@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,21 @@ class Run:
     versions: Mapping[str, str]
     shapes: Mapping[str, tuple[int, ...]]
     """The shape of each parameter of one network, by name."""
+
+    @cached_property
+    def curves(self) -> Mapping[tuple[str, str], pd.DataFrame]:
+        """The history by task and track, with the number `replica` of its networks, from 0."""
+        keys = ["task", "track"]
+        replica = self.history.groupby([*keys, "seed", "repeat"]).ngroup()
+        return {
+            (str(task), str(track)): rows.assign(replica=replica[rows.index] - replica[rows.index].min())
+            for (task, track), rows in self.history.groupby(keys)
+        }
+
+    @property
+    def size(self) -> int:
+        """The number of parameters of one network."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,11 @@ class Results:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.material.classes
+
+    @cached_property
+    def trials_of(self) -> Mapping[tuple[str, str], pd.DataFrame]:
+        """The trials by variant and task."""
+        return {(str(name), str(task)): rows for (name, task), rows in self.trials.groupby(["variant", "task"])}
 
 
 def read(params: Params) -> Results:

@@ -17,7 +17,7 @@ from stages.networks import NETWORKS
 from stages.regularizers import Regularizer
 from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.results import Results
-from stages.statistics import Interval
+from stages.statistics import Interval, mean_interval
 
 TRACK_TITLES = {DEFAULT: "Default", TUNED: "Tuned", TUNED_CLEAN: "Tuned by clean labels"}
 """How the tables name the ways of choosing a variant's settings."""
@@ -103,10 +103,10 @@ def headline(results: Results, comparison: Comparison) -> Table:
         "headline",
         "Test accuracy in percent, mean over seeds: with the strengths of params.yaml, and tuned. Difference: that of "
         f"the tuned variant from tuned {BASELINE} in points, seed by seed, with {percent(confidence)} intervals that "
-        "hold for all variants of a task at once. Better: the probability that it beats the reference on a new seed, "
-        "with its interval. Rank: every rank that the tuned variant may have among all of them. At the end, models "
-        "that are no networks.",
-        ["Variant", *["Default", "Tuned", "Difference", "Better", "Rank"] * len(tasks)],
+        "hold for all variants of a task at once. Better: the probability, in percent, that it beats the "
+        "reference on a new seed, with its interval. Rank: every rank that the tuned variant may have among all of "
+        "them. At the end, models that are no networks.",
+        ["Variant", *["Default", "Tuned", "Difference", "Better (%)", "Rank"] * len(tasks)],
         rows,
         pd.concat([table, added]).reindex(columns=table.columns),
         [("", 1), *((task.heading, 5) for task in tasks.values())],
@@ -207,6 +207,50 @@ def memorization(comparison: Comparison, tasks: Mapping[str, Task], confidence: 
         rows,
         data[data["task"].isin(noisy)],
         [("", 1), *((f"{task.heading}: memorized", len(columns[name]) + 2) for name, task in noisy.items())],
+        stacked=True,
+    )
+
+
+def stopped(variants: Sequence[str], name: str, task: Task, results: Results) -> Table:
+    """What tuned networks predict for wrongly labeled images at the epoch that validation would choose, and the last.
+
+    That is the first with the highest accuracy on the validation images, whose labels are those of the task. Variants
+    that train on these images are left out.
+    """
+    confidence = results.params.evaluation.confidence
+    rows, data = [], []
+    for variant in variants:
+        if results.params.variants[variant].training.images == "train_and_val":
+            continue
+        curves = results.runs[variant].curves[name, TUNED]
+        ordered = curves.sort_values("epoch", kind="stable")
+        best = ordered.loc[ordered.groupby("replica")["val_accuracy"].idxmax()]
+        last = ordered.groupby("replica").tail(1)
+        row = [variant_cell(variant)]
+        record: dict[str, Any] = {"variant": variant}
+        for place, table in (("chosen", best), ("last", last)):
+            seeds = table.groupby("seed")[["epoch", "wrong_given", "wrong_true"]].mean()
+            row.append(number_cell(seeds["epoch"].mean(), 0))
+            record[f"{place}, epoch"] = seeds["epoch"].mean()
+            for column in ("wrong_given", "wrong_true"):
+                mean = mean_interval(100 * seeds[column].to_numpy(), confidence)
+                row.append(Cell(number(mean.mean, 0), extent(mean, 0), mean.mean))
+                record |= {f"{place}, {column}": mean.mean, f"{place}, {column}, low": mean.low}
+                record[f"{place}, {column}, high"] = mean.high
+        rows.append(row)
+        data.append(record)
+    columns = ["Epoch", "Wrong label", "True label"]
+    return Table(
+        f"memorization-stopped-{name}",
+        f"The same networks on {task.title}, but those trained on the validation images, at two moments: where "
+        "validation accuracy is highest, which early stopping would choose, and at the last epoch. Percentage of the "
+        "wrongly labeled training images for which they predict the wrong label, and the true one; means over seeds "
+        f"with their {percent(confidence)} intervals.",
+        ["Variant", *columns * 2],
+        rows,
+        pd.DataFrame(data),
+        [("", 1), ("Highest validation accuracy", 3), ("Last epoch", 3)],
+        sortable=False,
         stacked=True,
     )
 
@@ -458,12 +502,12 @@ def judged(estimate: Estimate) -> Interval:
     return interval
 
 
-def improvement_cell(estimate: Estimate | None, in_percent: bool = False) -> Cell:
-    """The probability of being better than the reference on a seed."""
+def improvement_cell(estimate: Estimate | None) -> Cell:
+    """The probability, in percent, of being better than the reference on a seed."""
     if estimate is None or estimate.improvement is None:
         return Cell("–")
-    found, scale, decimals = estimate.improvement, *((100, 0) if in_percent else (1, 2))
-    return Cell(number(scale * found.mean, decimals), span(scale * found.low, scale * found.high, decimals), found.mean)
+    found = estimate.improvement
+    return Cell(number(100 * found.mean, 0), span(100 * found.low, 100 * found.high, 0), found.mean)
 
 
 def rank_cell(estimate: Estimate | None) -> Cell:

@@ -341,8 +341,7 @@ def middle_rate(results: Results, variant: str, task: str) -> float:
 
 
 def _trials(results: Results, variant: str, task: str) -> pd.DataFrame:
-    trials = results.trials
-    return trials[(trials["variant"] == variant) & (trials["task"] == task)]
+    return results.trials_of.get((variant, task), results.trials.iloc[:0])
 
 
 def _kinds(results: Results, variant: str, task: str) -> list[str]:

@@ -137,14 +137,10 @@ def test_finding_counts_every_variant_once() -> None:
 
 
 def test_a_curve_carries_the_last_finite_value_of_a_replica_that_stopped() -> None:
-    parts = []
-    for task in TASKS:
-        whole = pd.DataFrame(
-            {"task": task, "seed": 0, "repeat": 0, "epoch": range(5), "loss": [4.0, 3.0, 2.0, 1.0, 0.0]}
-        )
-        stopped = pd.DataFrame({"task": task, "seed": 0, "repeat": 1, "epoch": range(3), "loss": [6.0, 5.0, np.inf]})
-        parts += [whole, stopped]
-    curve = spread(pd.concat(parts), "loss", TASKS, np.array([0, 2, 4]), scale=10)
+    whole = pd.DataFrame({"replica": 0, "epoch": range(5), "loss": [4.0, 3.0, 2.0, 1.0, 0.0]})
+    stopped = pd.DataFrame({"replica": 1, "epoch": range(3), "loss": [6.0, 5.0, np.inf]})
+    curves = dict.fromkeys(TASKS, pd.concat([whole, stopped]))
+    curve = spread(curves, "loss", TASKS, np.array([0, 2, 4]), scale=10)
     clean = curve[curve["panel"] == "Clean labels"]
     assert clean["epoch"].tolist() == [0, 2, 4]
     assert clean["low"].tolist() == [40, 20, 0]

@@ -227,8 +227,8 @@ def test_headline_holds_the_means_and_simultaneous_intervals(
         assert numbers(difference) == pytest.approx([(own - reference).mean(), *bounds], abs=0.0501)
         assert ("▲ better" in difference) == (bounds[0] >= 1)  # of the smallest difference that matters
         assert ("▼ worse" in difference) == (bounds[1] <= -1)
-        shown = [row[name] for name in ("improvement", "improvement_low", "improvement_high")]
-        assert numbers(better) == pytest.approx(shown, abs=0.00501)
+        shown = [100 * row[name] for name in ("improvement", "improvement_low", "improvement_high")]
+        assert numbers(better) == pytest.approx(shown, abs=0.501)
     assert "▼ worse" in headline["large_lr"]["clean"][2]
 
 
@@ -466,11 +466,22 @@ def test_a_chart_of_memorization_shows_what_the_histories_hold(reports: Path, pr
     curves = pd.read_csv(reports / "figures/l1-wrong.csv")
     history = pd.read_parquet(project / "data/runs/l1/history.parquet").query("task == 'partly_random'")
     last = 100 * history[history["epoch"] == EPOCHS].groupby("track")[["wrong_given", "wrong_true"]].mean()
-    shown = curves[(curves["panel"] == "Partly random labels") & (curves["epoch"] == EPOCHS)].set_index("series")
-    assert shown.loc["wrong label", "mean"] == pytest.approx(last.loc["tuned", "wrong_given"], rel=1e-3)
-    assert shown.loc["true label, default", "mean"] == pytest.approx(last.loc["default", "wrong_true"], rel=1e-3)
+    (shown,) = curves.query("panel == 'Partly random labels' and epoch == @EPOCHS").to_dict("records")
+    assert shown["wrong label"] == pytest.approx(last.loc["tuned", "wrong_given"], rel=1e-3)
+    assert shown["true label, default"] == pytest.approx(last.loc["default", "wrong_true"], rel=1e-3)
     dots = pd.read_csv(reports / "figures/memorization-partly_random.csv")
     assert len(dots) == 3 * len(VARIANTS)  # a dot for each variant and track
+
+
+def test_wrong_labels_are_counted_at_the_best_validation_epoch_and_at_the_end(reports: Path, project: Path) -> None:
+    table = pd.read_csv(reports / "tables/memorization-stopped-partly_random.csv").set_index("variant")
+    history = pd.read_parquet(project / "data/runs/none/history.parquet")
+    own = history.query("task == 'partly_random' and track == 'tuned'")
+    chosen = own.loc[own.groupby(["seed", "repeat"])["val_accuracy"].idxmax()]
+    last = own[own["epoch"] == EPOCHS]
+    for place, rows in (("chosen", chosen), ("last", last)):
+        for column in ("wrong_given", "wrong_true"):
+            assert table.loc["none", f"{place}, {column}"] == pytest.approx(100 * rows[column].mean(), abs=0.01)
 
 
 def test_confusion_counts_every_test_image_of_every_seed(reports: Path) -> None:

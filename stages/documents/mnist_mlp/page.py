@@ -206,7 +206,7 @@ def histogram_chart(panels: tuple[str, ...]) -> Spec:
             tooltip=charts.tooltip(**{"from": "low:Q", "to": "high:Q", "units (%)": "share:Q"}),
         )
     )
-    start = alt.Chart().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(1))
+    start = charts.once().mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.datum(1))
     return charts.in_panels(bars + start, panels, left=66)
 
 
