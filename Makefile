@@ -16,7 +16,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 	@echo
 	@echo "  make repro SOURCE=afhq    the real benchmark: Animal Faces from osf.io (SOURCE: a file of stages/datasets/sources/)"
-	@echo "  make repro PROFILE=full   every method tuned on every task, for days (PROFILE: a file of profiles/; default leads back)"
+	@echo "  make repro PROFILE=full   every variant on every task, for days (PROFILE: a file of profiles/; default leads back)"
 
 setup: $(READY) ## create the environment in .venv
 
