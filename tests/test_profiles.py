@@ -99,7 +99,7 @@ def test_a_source_and_a_profile_are_chosen_together(monkeypatch: pytest.MonkeyPa
     ("overlay", "messages"),
     [
         ("splits: {seed: 3}", ["profiles/bad.yaml does not fit params.yaml", "splits.seed: unknown key; allowed: "]),
-        ("speed: 3", ["profiles/bad.yaml", "speed: unknown key; allowed: data, splits"]),
+        ("speed: 3", ["profiles/bad.yaml", "speed: unknown key; allowed: arithmetic, data, splits"]),
         ("training: 3", ["profiles/bad.yaml", "training: found 3; allowed: a mapping of network, "]),
         ("training: {epochs: {most: 3}}", ["profiles/bad.yaml", "training.epochs: found", "a value, no mapping"]),
         ("training: {epochs: many}", ["profiles/bad.yaml:", "training.epochs: found 'many'"]),
@@ -107,7 +107,7 @@ def test_a_source_and_a_profile_are_chosen_together(monkeypatch: pytest.MonkeyPa
         ("variants: {none: {about: [a, b]}}", ["profiles/bad.yaml:", "variants.none.about", "a sentence"]),
         ("splits: {seeds: 3", ["profiles/bad.yaml is not valid YAML"]),
         ("splits: {seeds: 3, seeds: 4}", ["profiles/bad.yaml: the key 'seeds' occurs twice"]),
-        ("- splits", ["profiles/bad.yaml must hold a mapping with the keys data, splits"]),
+        ("- splits", ["profiles/bad.yaml must hold a mapping with the keys arithmetic, data, splits"]),
     ],
 )
 def test_a_bad_profile_changes_nothing_and_the_error_names_its_key(
