@@ -61,6 +61,14 @@ def test_what_needs_no_gradient_gets_none() -> None:
         assert not product(a, b).requires_grad
 
 
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_are_not_finite_pass_without_a_warning() -> None:
+    a = torch.full((1, 2, 2), torch.inf)
+    assert product(a, -a).isneginf().all()
+    assert product(a, torch.zeros(1, 2, 2)).isnan().all()
+    assert product(torch.full((1, 2, 2), 1e38), a).isposinf().all()
+
+
 def test_on_a_gpu_it_is_torchs() -> None:
     with FakeTensorMode():
         found = product(torch.empty(2, 3, 4, device="cuda"), torch.empty(2, 4, 5, device="cuda"))
