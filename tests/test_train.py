@@ -36,7 +36,7 @@ TASKS = (*TRACKS, "grid-20")
 CHOICES = {
     "tuned": [
         {"search": 0, "trial": 0, "parameters": {}},
-        {"search": 1, "trial": 1, "parameters": {"training.lr": 0.1}},
+        {"search": 1, "trial": 1, "parameters": {"training.lr": 0.05}},
     ],
     "tuned_clean": [
         {"search": 0, "trial": 1, "parameters": {"training.lr": 0.2}},
@@ -149,7 +149,7 @@ def test_it_plans_every_track_with_what_its_search_chose(planned: dict[str, list
             expected = None if each.track == "default" else (each.unit.seed - FIRST) % 2
             assert each.search == expected
             assert each.changes == ({} if expected is None else CHOICES[each.track][expected]["parameters"])
-            assert each.unit.settings.lr == each.changes.get("training.lr", 0.05)
+            assert each.unit.settings.lr == each.changes.get("training.lr", 0.1)
 
 
 def test_what_leaves_a_method_out_has_the_rest_of_what_was_chosen(tmp_path: Path) -> None:

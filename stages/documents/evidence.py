@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -75,6 +75,8 @@ class ExperimentEvidence:
     """Which search chose the settings of each seed, on the tracks that are tuned."""
     against: Mapping[str, str] = field(default_factory=dict)
     """The reference of each variant that is not its own."""
+    needless: Collection[tuple[str, str]] = frozenset()
+    """Each variant with a task on which its methods have nothing to do, so that it is not compared."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,9 @@ class Evidence:
         """That of seeds of a search, in the differences of all variants from their references."""
         benchmark = self._experiment(EVALUATION)
         outcomes = benchmark.outcomes.xs(metric, level="metric").unstack("seed")
+        against = {own: other for own, other in benchmark.against.items() if (own, task) not in benchmark.needless}
         own, others = (
-            outcomes.reindex([f"{name}/{task}/{track}" for name in names])
-            for names in (benchmark.against, benchmark.against.values())
+            outcomes.reindex([f"{name}/{task}/{track}" for name in names]) for names in (against, against.values())
         )
         seeds = own.columns[own.notna().any()]
         differences = own[seeds].to_numpy() - others[seeds].to_numpy()
@@ -182,7 +184,14 @@ def _evaluation(params: Params) -> ExperimentEvidence:
     searches = pd.Series({seed: params.search(seed) for seed in runs["seed"].unique().tolist()})
     against = {name: variant.against for name, variant in params.variants.items() if variant.against != name}
     return ExperimentEvidence(
-        str(file), card["title"], indexed(tidy), {}, unfinished=unfinished, searches=searches, against=against
+        str(file),
+        card["title"],
+        indexed(tidy),
+        {},
+        unfinished=unfinished,
+        searches=searches,
+        against=against,
+        needless=params.needless,
     )
 
 

@@ -90,10 +90,10 @@ class Drawing:
         return {path: file for figure, drawing in self._drawn for path, file in figure.files(drawing.result()).items()}
 
 
-def differences(comparison: Comparison, tasks: Mapping[str, Task]) -> Figure:
-    """How far the test accuracy of each variant, as written and tuned, is from that of the tuned reference."""
+def differences(comparison: Comparison, tasks: Mapping[str, Task], variants: tuple[str, ...]) -> Figure:
+    """How far the test accuracy of some variants, as written and tuned, is from that of the tuned reference."""
     table = comparison.frame(["test_accuracy"])
-    table = table[table["track"].isin([DEFAULT, TUNED]) & (table["pairs"] > 0)]
+    table = table[table["track"].isin([DEFAULT, TUNED]) & table["variant"].isin(variants) & (table["pairs"] > 0)]
     data = pd.DataFrame(
         {
             "panel": table["task"].map(lambda task: tasks[task].heading),
@@ -108,7 +108,7 @@ def differences(comparison: Comparison, tasks: Mapping[str, Task]) -> Figure:
     )
     # A few variants that fail would leave no room for the differences of all others.
     domain = float(np.floor(data["low"].quantile(OUTLYING))), float(np.ceil(data["high"].max()))
-    chart = charts.differences(comparison.variants, panels(tasks), float(table["smallest"].iloc[0]), domain)
+    chart = charts.differences(variants, panels(tasks), float(table["smallest"].iloc[0]), domain)
     return Figure(
         "differences",
         f"Test accuracy relative to tuned {BASELINE}",

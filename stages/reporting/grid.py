@@ -152,6 +152,7 @@ def tasks_figure(comparison: Comparison, params: Params) -> Figure:
     columns = {name: task.heading for name, task in params.tasks.items()}
     parts = [cells_of(comparison, columns, track).assign(panel=text) for track, text in TRACKS.items()]
     data = pd.concat(parts, ignore_index=True)
+    data = data[[not params.variants[name].without for name in data["row"]]]
     rows = tuple(name for name in comparison.variants if name in set(data["row"]))
     panels = tuple(dict.fromkeys(data["panel"]))
     chart = overviews.heat(rows, tuple(columns.values()), panels, "", STRONGEST)

@@ -39,7 +39,9 @@ def build(
     """
     tasks = results.params.tasks
     noisy = tables.noisy_ones(tasks)
-    differences = figures.differences(comparison, tasks)
+    # A variant that leaves a method out is compared with the whole, on the page of that.
+    whole = tuple(name for name in comparison.variants if not results.params.variants[name].without)
+    differences = figures.differences(comparison, tasks, whole)
     few = {name: figures.told_of(comparison, name) for name in noisy}
     memories = {
         name: (

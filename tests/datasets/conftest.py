@@ -25,10 +25,11 @@ settings.load_profile("no_clock")
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Call it with parameters, as `{"data.source": "folder"}`: they are set in an empty project, which is entered.
 
-    It has one search, no grid, and as many seeds for every task.
+    It has one search, no grid, a crossed design of two seeds, and as many seeds for every task.
     """
     params = loads_yaml(PARAMS.read_text(encoding="utf-8"))
     params["tune"]["searches"], params["grid"]["train"] = 1, []
+    params["crossed"] |= {"splits": 2, "draws": 2}
     del params["tasks"]["random"]["seeds"]
     monkeypatch.chdir(tmp_path)
 

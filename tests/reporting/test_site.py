@@ -442,10 +442,10 @@ def test_page_of_a_variant_says_what_it_is(documents: dict[str, Document]) -> No
     assert "<details open" not in html
     parameters = {row[0]: row[1:] for row in document.tables["table-l1-parameters"][1:]}
     assert parameters["l1.strength"][:2] == ["0.001", "its own"]
-    assert parameters["training.lr"][:2] == ["0.05", "shared"]
+    assert parameters["training.lr"][:2] == ["0.1", "shared"]
     assert set(parameters["training.momentum"][2:]) == {"as written"}
     changed = {row[0]: row[1:] for row in documents["variants/large_lr.html"].tables["table-large_lr-parameters"][1:]}
-    assert changed["training.lr"][:2] == ["0.2", "its own (shared: 0.05)"]
+    assert changed["training.lr"][:2] == ["0.2", "its own (shared: 0.1)"]
 
 
 def test_page_of_a_variant_says_what_each_search_chose(documents: dict[str, Document], project: Path) -> None:
