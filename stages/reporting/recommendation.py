@@ -17,7 +17,7 @@ from stages.reporting import pages, site, tuning
 from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.figures import Drawing
 from stages.reporting.results import Results
-from stages.reporting.summary import points
+from stages.reporting.summary import joined, points
 from stages.reporting.tables import (
     Cell,
     Table,
@@ -28,6 +28,7 @@ from stages.reporting.tables import (
     percent,
     span,
     variant_cell,
+    with_interval,
 )
 
 CLOSEST = 5
@@ -139,7 +140,7 @@ def by_certainty(found: Found) -> Found:
 
 def surely_above_zero(estimate: Estimate) -> bool:
     wide = estimate.simultaneous
-    return wide is not None and wide.has_width and wide.low > 0
+    return wide is not None and wide.above_zero
 
 
 def headline(task: Task, compared: Found, better: Found, params: Params) -> str:
@@ -184,7 +185,7 @@ def details(estimate: Estimate, spent: float) -> list[str]:
 
 def slighter(above: Found, params: Params) -> list[str]:
     """Variants that gain something, perhaps too little to matter."""
-    names = _listed([f"`{name}` ({_with_interval(estimate)})" for name, estimate in above])
+    names = joined([f"`{name}` ({_with_interval(estimate)})" for name, estimate in above])
     return [f"Sure to gain something, but perhaps less than {points(params.claims.points)}: {names}."]
 
 
@@ -227,12 +228,12 @@ def rest(compared: Found) -> list[str]:
     }
     counts = {kind: sum(estimate.verdict == kind for _, estimate in compared) for kind in words}
     told = [f"{count} {words[kind][count != 1]}" for kind, count in counts.items() if count]
-    return [f"By the same intervals, {_listed(told)}."] if told else []
+    return [f"By the same intervals, {joined(told)}."] if told else []
 
 
 def labels_help(found: Found) -> list[str]:
     """What more labels are worth, from controls that had them."""
-    names = _listed([f"`{name}`, {_with_interval(estimate)} points" for name, estimate in found])
+    names = joined([f"`{name}`, {_with_interval(estimate)} points" for name, estimate in found])
     return [f"For comparison, what training on the validation images, too, gives: {names}. This is no method."]
 
 
@@ -243,7 +244,7 @@ def other_networks(found: Found, params: Params) -> list[str]:
         for name, estimate in by_certainty(found)
         if estimate.verdict == "better"
     ]
-    return [f"With another network, compared with the plain one: {_listed(names)}."] if names else []
+    return [f"With another network, compared with the plain one: {joined(names)}."] if names else []
 
 
 def helpers(
@@ -356,8 +357,4 @@ def _with_interval(estimate: Estimate) -> str:
     wide = estimate.simultaneous
     if wide is None:
         return "–"
-    return f"{number(wide.mean, 1, signed=True)} {span(wide.low, wide.high, 1)}".rstrip()
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else texts[0]
+    return with_interval(wide)

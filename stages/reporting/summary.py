@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from stages.config import BASELINE, DEFAULT, TUNED, Params, Task
 from stages.reporting.comparison import Comparison, Estimate
-from stages.reporting.tables import judged, noisy_ones, number, span
+from stages.reporting.tables import judged, noisy_ones, number, span, with_interval
 
 
 def sentences(comparison: Comparison, params: Params) -> list[str]:
@@ -123,8 +123,7 @@ def counted(count: int, total: int) -> str:
 
 def signed(estimate: Estimate) -> str:
     """A difference with its interval."""
-    found = judged(estimate)
-    return f"{number(found.mean, 1, signed=True)} {span(found.low, found.high, 1)}".strip()
+    return with_interval(judged(estimate))
 
 
 def joined(texts: Sequence[str]) -> str:

@@ -543,6 +543,11 @@ def span(low: float, high: float, decimals: int) -> str:
     return f"[{number(low, decimals)}, {number(high, decimals)}]" if np.isfinite(low) else ""
 
 
+def with_interval(found: Interval, signed: bool = True) -> str:
+    """A mean, by default of differences, with its interval."""
+    return f"{number(found.mean, 1, signed=signed)} {span(found.low, found.high, 1)}".strip()
+
+
 def extent(interval: Interval, decimals: int) -> str:
     """An interval; in words where it has no width because all values are the same: others may be likely, too."""
     alike = interval.n > 1 and np.isfinite(interval.low) and not interval.has_width

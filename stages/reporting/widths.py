@@ -17,7 +17,7 @@ from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.figures import Figure
 from stages.reporting.results import Results
 from stages.reporting.summary import joined
-from stages.reporting.tables import Cell, Table, number, number_cell, percent, span, variant_cell
+from stages.reporting.tables import Cell, Table, number, number_cell, percent, span, variant_cell, with_interval
 from stages.statistics import Interval, as_independent, search_correlation, simultaneous_intervals
 
 Pair = tuple[str, str]
@@ -180,7 +180,7 @@ def differences(runs: pd.DataFrame, pairs: Sequence[Pair], params: Params) -> di
     all pairs at once, the luck of the searches included."""
     errors = 100 - 100 * runs.groupby(["variant", "seed"])["test_accuracy"].mean().unstack("seed")
     apart = errors.loc[[a for a, _ in pairs]].to_numpy() - errors.loc[[b for _, b in pairs]].to_numpy()
-    searches = (errors.columns.to_numpy() - params.splits.first) % params.tune.searches
+    searches = np.array([params.search(seed) for seed in errors.columns.to_numpy(int)])
     spread = as_independent(apart, searches, search_correlation(apart, searches))
     return dict(zip(pairs, simultaneous_intervals(spread, params.evaluation.confidence), strict=True))
 
@@ -205,12 +205,12 @@ def unfinished(runs: pd.DataFrame, plain: Sequence[str]) -> list[str]:
 
 def descent(plain: Sequence[str], apart: Mapping[Pair, Interval], sizes: Mapping[str, int]) -> list[str]:
     """Whether test error rises with width anywhere, and whether it falls again."""
-    rises = [(low, high) for low, high in combinations(plain, 2) if above_zero(apart[high, low])]
+    rises = [(low, high) for low, high in combinations(plain, 2) if apart[high, low].above_zero]
     peaks = [
         (low, high, after)
         for low, high in rises
         for after in plain[plain.index(high) + 1 :]
-        if below_zero(apart[after, high])
+        if apart[after, high].below_zero
     ]
     if peaks:
         low, high, after = max(peaks, key=lambda peak: apart[peak[1], peak[0]].mean - apart[peak[2], peak[1]].mean)
@@ -233,30 +233,22 @@ def regularized(helped: Iterable[Pair], apart: Mapping[Pair, Interval], sizes: M
     clauses = []
     for variant, plain in helped:
         found = apart[variant, plain]
-        if below_zero(found):
+        if found.below_zero:
             does = f"lowers it by {gap(negative(found))} points"
-        elif above_zero(found):
+        elif found.above_zero:
             does = f"raises it by {gap(found)} points"
         else:
-            does = f"makes no certain difference ({gap(found, signed=True)} points)"
+            does = f"makes no certain difference ({with_interval(found)} points)"
         clauses.append(f"`{variant}`, compared with `{plain}`, both with {count(sizes[variant])}, {does}")
     return [f"Large and regularized: {joined(clauses)}."] if clauses else []
-
-
-def above_zero(found: Interval) -> bool:
-    return found.has_width and found.low > 0
-
-
-def below_zero(found: Interval) -> bool:
-    return found.has_width and found.high < 0
 
 
 def negative(found: Interval) -> Interval:
     return Interval(-found.mean, -found.high, -found.low, found.n)
 
 
-def gap(found: Interval, signed: bool = False) -> str:
-    return f"{number(found.mean, 1, signed=signed)} {span(found.low, found.high, 1)}".strip()
+def gap(found: Interval) -> str:
+    return with_interval(found, signed=False)
 
 
 def count(size: int) -> str:

@@ -29,6 +29,14 @@ class Interval:
         """False where all values are the same up to rounding, or fewer than two: their spread is not known then."""
         return self.high - self.low > 1e-9 * max(abs(self.low), abs(self.high))
 
+    @property
+    def above_zero(self) -> bool:
+        return self.has_width and self.low > 0
+
+    @property
+    def below_zero(self) -> bool:
+        return self.has_width and self.high < 0
+
 
 UNDEFINED = Interval(np.nan, np.nan, np.nan, 0)
 """The interval of no values."""

@@ -148,8 +148,8 @@ def ranks(values: np.ndarray, searches: np.ndarray, confidence: float) -> np.nda
         differences = values[complete[first]] - values[complete[second]]
         spread = as_independent(differences, searches, search_correlation(differences, searches))
         for a, b, interval in zip(first, second, simultaneous_intervals(spread, confidence), strict=True):
-            better[a, b] = interval.has_width and interval.low > 0
-            better[b, a] = interval.has_width and interval.high < 0
+            better[a, b] = interval.above_zero
+            better[b, a] = interval.below_zero
     means = values[complete].mean(1)
     found[complete, 0] = 1 + (means[None] > means[:, None]).sum(1)
     found[complete, 1] = 1 + better.sum(0)
