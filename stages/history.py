@@ -25,12 +25,14 @@ and by the true one; NaN if there are none. Norms are over weights and biases.""
 def measured_epochs(epochs: int, every: bool = False, curve: bool = True) -> list[int]:
     """The epochs after which a training of so many is measured, 0 (the initial weights) and the last among them.
 
-    Each of the first twenty, where most happens, then at distances of a tenth of the way; all if ``every``. Where no
-    `curve` is wanted, only those of the last three tenths, which tell whether a network is still learning.
+    Each of the first ten, where most happens, then at distances of a fifth of the way, but never more than a tenth of
+    the whole; all if ``every``. Where no `curve` is wanted, only those of the last three tenths, which tell whether a
+    network is still learning.
     """
     found = [0]
     while found[-1] < epochs:
-        found.append(min(epochs, found[-1] + (1 if every else max(1, found[-1] // 10))))
+        step = 1 if every else max(1, min(found[-1], epochs // 2) // 5)
+        found.append(min(epochs, found[-1] + step))
     return found if every or curve else [0, *(epoch for epoch in found if epoch >= max(1, 0.7 * epochs))]
 
 

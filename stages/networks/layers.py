@@ -101,6 +101,14 @@ class Normalization(nn.Module):
         self.weight = nn.Parameter(torch.ones(replicas, units, device=device))
         self.bias = nn.Parameter(torch.zeros(replicas, units, device=device))
 
+    def scaled(self, normalized: Tensor) -> Tensor:
+        """Scale and shift normalized (R, N, units, ...)."""
+        if normalized.dim() == 3:
+            # The layout in which `Linear` leaves its outputs: where layouts differ, all that follows is slow.
+            normalized = normalized.mT.contiguous().mT
+        shape = [len(normalized), 1, -1, *[1] * (normalized.dim() - 3)]
+        return normalized * self.weight.view(shape) + self.bias.view(shape)
+
 
 class BatchNorm(Normalization):
     """R batch normalizations over (R, N, units, ...); each unit or channel of each replica has its own statistics."""
@@ -115,20 +123,25 @@ class BatchNorm(Normalization):
         self.register_buffer("running_var", torch.ones(replicas, units, device=device))
 
     def forward(self, x: Tensor) -> Tensor:
+        mean, var, weight, bias = self.running_mean, self.running_var, self.weight, self.bias
+        if x.dim() > 3 and not x.is_cuda:  # one replica after the other, as `Conv2d` does
+            parts = zip(x.unbind(), mean.unbind(), var.unbind(), weight.unbind(), bias.unbind(), strict=True)
+            return torch.stack([F.batch_norm(*part, self.training, self.momentum) for part in parts])
         # The layout in which `Linear` leaves its outputs, so that nothing is copied.
-        return self.normalized(x.transpose(1, 2)).transpose(1, 2)
-
-    def normalized(self, x: Tensor) -> Tensor:
-        """The same of (R, units, N, ...)."""
-        return F.batch_norm(
-            x.reshape(1, x.shape[0] * x.shape[1], -1),
-            self.running_mean.view(-1),
-            self.running_var.view(-1),
-            self.weight.view(-1),
-            self.bias.view(-1),
-            self.training,
-            self.momentum,
-        ).view(x.shape)
+        units = x.transpose(1, 2)
+        return (
+            F.batch_norm(
+                units.reshape(1, len(x) * units.shape[1], -1),
+                mean.view(-1),
+                var.view(-1),
+                weight.view(-1),
+                bias.view(-1),
+                self.training,
+                self.momentum,
+            )
+            .view(units.shape)
+            .transpose(1, 2)
+        )
 
 
 class LayerNorm(Normalization):
@@ -136,9 +149,7 @@ class LayerNorm(Normalization):
 
     def forward(self, x: Tensor) -> Tensor:
         last = x.movedim(2, -1)
-        shape = [len(x), *[1] * (last.dim() - 2), -1]
-        normalized = F.layer_norm(last, last.shape[-1:]) * self.weight.view(shape) + self.bias.view(shape)
-        return normalized.movedim(-1, 2)
+        return self.scaled(F.layer_norm(last, last.shape[-1:]).movedim(-1, 2))
 
 
 class NoiseLayer(nn.Module):
@@ -151,14 +162,24 @@ class NoiseLayer(nn.Module):
         """Uniform draws on [0, 1): (R, *shape)."""
         return self._drawn().uniform(self.purpose, *shape)
 
-    def normal(self, *shape: int) -> Tensor:
-        """Standard normal draws: (R, *shape)."""
-        return self._drawn().normal(self.purpose, *shape)
+    def uniform_like(self, x: Tensor) -> Tensor:
+        """Uniform draws on [0, 1) in the shape of x (R, ...), and in its layout, for where they differ all is slow."""
+        return laid_out(self.uniform(x[0].numel()), x)
+
+    def normal_like(self, x: Tensor) -> Tensor:
+        """Standard normal draws in the shape and the layout of x (R, ...)."""
+        return laid_out(self._drawn().normal(self.purpose, x[0].numel()), x)
 
     def _drawn(self) -> Streams:
         if self.streams is None:
             raise RuntimeError("noise needs the streams that Network.draw passes to modules inserted in the network")
         return self.streams
+
+
+def laid_out(rows: Tensor, x: Tensor) -> Tensor:
+    """Rows (R, n) in the shape of x (R, ...), each replica's numbers in memory as those of x."""
+    one = torch.empty_like(x[0], device="meta")
+    return rows.as_strided(x.shape, (one.numel(), *one.stride()))
 
 
 class Dropout(NoiseLayer):
@@ -172,7 +193,7 @@ class Dropout(NoiseLayer):
         if not self.training:
             return x
         p = self.p.view(-1, *[1] * (x.dim() - 1))
-        return x * (self.uniform(*x.shape[1:]) >= p) / (1 - p)
+        return x * ((self.uniform_like(x) >= p) * (1 / (1 - p)))
 
 
 class Reparametrization(nn.Module):

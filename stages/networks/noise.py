@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -18,7 +21,7 @@ class GaussianNoise(NoiseLayer):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
-        return x + along(self.sigma, x) * self.normal(*x.shape[1:])
+        return x + along(self.sigma, x) * self.normal_like(x)
 
 
 class GaussianDropout(NoiseLayer):
@@ -31,7 +34,7 @@ class GaussianDropout(NoiseLayer):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
-        return x * (1 + along(self.sigma, x) * self.normal(*x.shape[1:]))
+        return x * (1 + along(self.sigma, x) * self.normal_like(x))
 
 
 class StochasticDepth(NoiseLayer):
@@ -68,8 +71,10 @@ class DropBlock(NoiseLayer):
         corners = height - size + 1, width - size + 1
         rate = self.p * (height * width / (size**2 * corners[0] * corners[1]))
         drawn = (self.uniform(*x.shape[1:3], *corners) < along(rate, x)).float()
-        squares = F.max_pool2d(F.pad(drawn.flatten(0, 1), [size - 1] * 4), size, stride=1)
-        left = 1 - squares.view(x.shape)
+        squares = F.pad(drawn, [size - 1] * 4)
+        for dim, length in ((3, height), (4, width)):  # some ten times faster than a max pool
+            squares = reduce(torch.maximum, (squares.narrow(dim, start, length) for start in range(size)))
+        left = 1 - squares
         scale = left[0].numel() / left.flatten(1).sum(1).clamp(min=1)
         return x * left * along(scale, x)
 

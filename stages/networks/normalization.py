@@ -17,9 +17,7 @@ class GroupNorm(Normalization):
         self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
-        normalized = F.group_norm(x.flatten(0, 1), self.groups).unflatten(0, x.shape[:2])
-        shape = [len(x), 1, -1, *[1] * (x.dim() - 3)]
-        return normalized * self.weight.view(shape) + self.bias.view(shape)
+        return self.scaled(F.group_norm(x.flatten(0, 1), self.groups).unflatten(0, x.shape[:2]))
 
 
 class GhostBatchNorm(BatchNorm):
@@ -32,9 +30,11 @@ class GhostBatchNorm(BatchNorm):
         super().__init__(replicas, units, momentum, device)
         self.size = size
 
-    def normalized(self, x: Tensor) -> Tensor:
-        count = -(-x.shape[2] // self.size)
+    def forward(self, x: Tensor) -> Tensor:
+        images = x.shape[1]
+        count = -(-images // self.size)
         if not self.training or count == 1:
-            return super().normalized(x)
-        parts = x.tensor_split(count, dim=2)
-        return torch.cat([super(GhostBatchNorm, self).normalized(part.contiguous()) for part in parts], dim=2)
+            return super().forward(x)
+        sizes = [images // count + (part < images % count) for part in range(count)]
+        parts = [super(GhostBatchNorm, self).forward(part) for part in x.split(sizes, dim=1)]
+        return torch.cat([part.transpose(1, 2) for part in parts], dim=2).transpose(1, 2)

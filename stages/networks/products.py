@@ -1,7 +1,7 @@
 """Products of the matrices of a stack.
 
 On a CPU they are NumPy's, so OpenBLAS's: of the libraries at hand its products alone are as fast as any and, with the
-kernels that `stages/arithmetic.py` asks for, the same on every processor. They do not depend on where a matrix begins.
+kernels that `stages/__init__.py` asks for, the same on every processor. They do not depend on where a matrix begins.
 """
 
 from __future__ import annotations

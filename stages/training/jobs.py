@@ -81,8 +81,8 @@ def train_all(
     A finished replica is kept in the folder `store` under a name derived from everything that determines it: its
     parameters and seed, its images and labels, and the `conditions` of its variant, such as code and versions. It is
     not trained again while it is found there undamaged, whatever else trains with it; two units that are the same are
-    trained once. An interruption (Ctrl-C) stops every stack at its next epoch. Of `trials` neither
-    weights nor the whole curve are kept.
+    trained once. An interruption (Ctrl-C) stops every stack at its next epoch. Of `trials` neither weights nor the
+    whole curve are kept.
     """
     files = {unit: store / f"{address(unit, material, conditions[unit.variant])}.replica" for unit in units}
     missing = {file: unit for unit, file in files.items()}  # one unit for each file

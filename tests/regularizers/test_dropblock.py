@@ -42,7 +42,7 @@ def test_zeros_are_whole_squares(block: int) -> None:
 
 @pytest.mark.parametrize("block", [1, 2, 3])
 def test_shares_are_as_asked_less_overlaps_and_the_sum_stays(block: int) -> None:
-    out = layer(block, 0.05, 0.2)(torch.ones(2, 200, 4, 12, 12))
+    out = layer(block, 0.05, 0.2)(torch.ones(2, 4000, 4, 12, 12))
     shares = (out == 0).double().flatten(1).mean(1)
     for share, p in zip(shares.tolist(), (0.05, 0.2), strict=True):
         corners = (12 - block + 1) ** 2
@@ -52,7 +52,7 @@ def test_shares_are_as_asked_less_overlaps_and_the_sum_stays(block: int) -> None
         beginnings = along[:, None] * along
         assert share == pytest.approx((1 - (1 - rate) ** beginnings).mean().item(), rel=0.03)
         assert share <= p * 1.03
-    assert out.flatten(1).double().sum(1).tolist() == pytest.approx([200 * 4 * 144] * 2, rel=1e-5)
+    assert out.flatten(1).double().sum(1).tolist() == pytest.approx([4000 * 4 * 144] * 2, rel=1e-5)
 
 
 def test_squares_are_no_larger_than_the_picture_and_evaluation_has_none() -> None:
