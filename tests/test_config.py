@@ -103,8 +103,8 @@ def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], k
         ("tasks/few", {"train": 0}, ["tasks.few.train: found 0"]),
         ("tasks/few", {"size": 3}, ["tasks.few.size: unknown key; allowed: noise, train, title, about"]),
         ("tasks/few", None, ["tasks.few: found None"]),
-        ("tasks/few", {"train": "most"}, ["tasks.few.train: found 'most'", "from 1 on, or all"]),
-        ("tasks/few", {"train": True}, ["tasks.few.train: found True", "from 1 on, or all"]),
+        ("tasks/few", {"train": "most"}, ["tasks.few.train: found 'most'", "from 1 to 10,000,000, or all"]),
+        ("tasks/few", {"train": True}, ["tasks.few.train: found True", "from 1 to 10,000,000, or all"]),
         ("tasks/few", {"seeds": 1}, ["tasks.few.seeds: found 1", "greater than or equal to 2"]),
         ("tasks/few", {"tune": "random"}, ["tasks.few.tune: found 'random'", "with searches: clean, partly_random"]),
         ("tasks/few", {"tune": "odd"}, ["tasks.few.tune: found 'odd'; allowed: a task with searches: clean"]),
@@ -113,7 +113,7 @@ def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], k
         ("grid/variants", ["none", "lasso"], ["grid.variants: there is no variant 'lasso'"]),
         ("grid/variants", ["l1"], ["grid.variants: 'none' is missing"]),
         ("grid/rate", [1.5], ["grid.rate.0: found 1.5"]),
-        ("grid/train", [0], ["grid.train.0: found 0", "from 1 on, or all"]),
+        ("grid/train", [0], ["grid.train.0: found 0", "from 1 to 10,000,000, or all"]),
         ("grid/kind", ["odd"], ["grid.kind.0: found 'odd'", "class_dependent"]),
         ("grid/seeds", 1, ["grid.seeds: found 1"]),
         ("crossed/task", "odd", ["crossed.task: found 'odd'; allowed: clean, partly_random, random"]),
@@ -130,7 +130,7 @@ def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], k
             ["none", "cocktail_without_dropout"],
             ["grid.variants: 'cocktail' is missing; 'cocktail_without_dropout' has its settings"],
         ),
-        ("variants/l1/leave_one_out", 1, ["variants.l1.leave_one_out: found 1; allowed: true or false"]),
+        ("variants/l1/leave_one_out", 1, ["variants.l1.leave_one_out: found 1; must be a valid boolean"]),
         (
             "variants/l1/leave_one_out",
             True,
@@ -153,7 +153,7 @@ def test_networks_are_those_that_there_are(edited: Callable[[str, Any], Path], k
         ("tune/first", 320, ["tune.first: the searches would share seeds with the final trainings"]),
         ("tune/first", 298, ["tune.first: the searches would share seeds with the final trainings"]),
         ("training/images", "most", ["training.images: found 'most'", "part_of_train"]),
-        ("variants/none/repeats", 0, ["variants.none.repeats: found 0; allowed: a whole number from 1 on"]),
+        ("variants/none/repeats", 0, ["variants.none.repeats: found 0", "greater than or equal to 1"]),
         ("variants/none/repeats", True, ["variants.none.repeats: found True"]),
         ("tasks/a.b", {}, ["tasks.a.b", "no dots"]),
         ("variants/l1/l1", {"strenght": 1.0}, ["variants.l1.l1.strenght: unknown key; allowed: strength"]),
@@ -224,7 +224,7 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, text: bytes) -> None:
 
 
 @settings(deadline=None)
-@given(st.floats(min_value=0, allow_infinity=False))
+@given(st.just(0.0) | st.floats(1e-30, 1e9))
 def test_a_number_that_dvc_writes_comes_back(strength: float) -> None:
     """`dvc exp run -S` writes 0.00001 as 1e-05."""
     content = loads_yaml((ROOT / "params.yaml").read_text())
