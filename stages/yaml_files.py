@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ruamel.yaml.events import (
     CollectionEndEvent,
     CollectionStartEvent,
     DocumentStartEvent,
+    MappingStartEvent,
     NodeEvent,
     ScalarEvent,
 )
@@ -87,39 +89,52 @@ def _text(path: Path) -> str:
         raise UserError(f"{path} is not valid YAML in UTF-8: {error}") from None
 
 
+@dataclass
+class _Open:
+    """A mapping or list around the place in a file."""
+
+    anchor: str | None
+    mapping: bool
+    before: int
+    """Values of the file up to its own beginning."""
+    nodes: int = 0
+    """Keys and values of its own so far."""
+
+
 def _check_form(path: Path, text: str) -> None:
     """Refuse, before anything is built from the text, what could not be built in bounded time and memory, and what no
     parameter needs."""
     sizes: dict[str, int] = {}
     """How many values each anchor stands for."""
-    nested: list[tuple[str | None, int]] = []
-    """The anchor of each mapping or list around the place, and how many values there were before it."""
+    around: list[_Open] = []
     values = 0
     for event in YAML(typ="safe").parse(text):
         where = f"{path}, line {event.start_mark.line + 1}"
         if isinstance(event, DocumentStartEvent) and (event.version or event.tags):
             raise UserError(f"{where}: directives such as %YAML are not allowed")
-        if isinstance(event, NodeEvent):
-            if isinstance(event, AliasEvent) and any(event.anchor == anchor for anchor, _ in nested):
-                raise UserError(f"{where}: *{event.anchor} lies within what it stands for; write the values out")
-            values += sizes.get(event.anchor, 1) if isinstance(event, AliasEvent) else 1
         if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag:
             raise UserError(f"{where}: found the tag {shown(str(event.tag))}; no tags are allowed")
-        if isinstance(event, ScalarEvent):
-            if event.implicit[0]:  # without quotes
-                if DATE.fullmatch(event.value):
-                    raise UserError(f"{where}: found the date {shown(event.value)}; put it in quotes if it is text")
-                if len(event.value) > DIGITS and NUMBER.fullmatch(event.value):
-                    raise UserError(f"{where}: found {shown(event.value)}; allowed: numbers of up to {DIGITS} digits")
-            if event.anchor:
+        if isinstance(event, ScalarEvent) and event.implicit[0]:  # without quotes
+            if DATE.fullmatch(event.value):
+                raise UserError(f"{where}: found the date {shown(event.value)}; put it in quotes if it is text")
+            if len(event.value) > DIGITS and NUMBER.fullmatch(event.value):
+                raise UserError(f"{where}: found {shown(event.value)}; allowed: numbers of up to {DIGITS} digits")
+        if isinstance(event, NodeEvent):
+            alias = isinstance(event, AliasEvent)
+            if alias and any(event.anchor == each.anchor for each in around):
+                raise UserError(f"{where}: *{event.anchor} lies within what it stands for; write the values out")
+            if around:
+                around[-1].nodes += 1
+                if around[-1].mapping and around[-1].nodes % 2 and not isinstance(event, ScalarEvent):
+                    raise UserError(f"{where}: found a mapping, a list or an alias as a key; allowed: text")
+            values += sizes.get(event.anchor, 1) if alias else 1
+            if event.anchor and not alias:
                 sizes[event.anchor] = 1
         if isinstance(event, CollectionStartEvent):
-            nested.append((event.anchor, values - 1))
-        if isinstance(event, CollectionEndEvent):
-            anchor, before = nested.pop()
-            if anchor:
-                sizes[anchor] = values - before
-        if len(nested) > DEPTH:
+            around.append(_Open(event.anchor, isinstance(event, MappingStartEvent), values))
+        if isinstance(event, CollectionEndEvent) and (closed := around.pop()).anchor:
+            sizes[closed.anchor] = 1 + values - closed.before
+        if len(around) > DEPTH:
             raise UserError(f"{where}: more than {DEPTH} mappings or lists lie within one another")
         if values > VALUES:
             raise UserError(f"{where}: more than {VALUES:,} keys and values, with what its aliases (*name) repeat")
