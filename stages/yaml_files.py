@@ -143,15 +143,15 @@ def _check_form(path: Path, text: str) -> None:
 def _check_values(value: Any, where: tuple[str | int, ...], problems: list[str]) -> None:
     """Add what is out of bounds for any key."""
 
-    def wrong(found: Any, allowed: str) -> None:
-        problems.append(f"{key_of(where) or 'the file'}: found {shown(found)}; allowed: {allowed}")
+    def wrong(found: str, allowed: str) -> None:
+        problems.append(f"{key_of(where) or 'the file'}: found {found}; allowed: {allowed}")
 
     if len(where) > DEPTH:  # by way of aliases
-        wrong(value, f"up to {DEPTH} mappings or lists within one another")
+        wrong(shown(value), f"up to {DEPTH} mappings or lists within one another")
     elif isinstance(value, dict):
         for key, one in value.items():
             if not isinstance(key, str) or len(key) > KEY or UNWANTED.search(key):
-                wrong(key, f"as a key, text of up to {KEY} characters without control characters")
+                wrong(f"the key {shown(key)}", f"text of up to {KEY} characters without control characters")
             else:
                 _check_values(one, (*where, key), problems)
     elif isinstance(value, list):
@@ -159,12 +159,15 @@ def _check_values(value: Any, where: tuple[str | int, ...], problems: list[str])
             _check_values(one, (*where, place), problems)
     elif isinstance(value, str):
         if len(value) > TEXT or UNWANTED.search(value):
-            wrong(value, f"text of up to {TEXT:,} characters without control characters and halves of surrogate pairs")
+            wrong(
+                shown(value),
+                f"text of up to {TEXT:,} characters without control characters and halves of surrogate pairs",
+            )
     elif isinstance(value, int | float):
         if value and not math.isnan(value) and not SMALLEST <= abs(value) <= LARGEST:
-            wrong(value, f"0, and numbers of a magnitude from {SMALLEST:g} to {LARGEST:,.0f}")
+            wrong(shown(value), f"0, and numbers of a magnitude from {SMALLEST:g} to {LARGEST:,.0f}")
     elif value is not None:
-        wrong(value, "text, numbers, true, false, null, lists and mappings")
+        wrong(shown(value), "text, numbers, true, false, null, lists and mappings")
 
 
 def overlay(

@@ -58,7 +58,8 @@ TOKENS = [
     *re.split(
         "  |\n *",
         """010  0o17  0b_  0x  0xffffffffffffffffffffffff  1:30  1:99:99  ._  1_0  .inf  -.INF  .nan  1e999999  null
-        yes  2021-02-30  2021-99-99  2021-02-03  2021-02-03T99:99:99Z  2021-02-03 25:00:00  0000-00-00  <<  *a  &a 3  # x
+        yes  2021-02-30  2021-99-99  2021-02-03  2021-02-03T99:99:99Z  2021-02-03 25:00:00  0000-00-00  <<  *a  &a 3
+        # x
         !!int x  !!int ""  !!float ""  !!bool maybe  !!timestamp x  !!binary é  !!set {a, b}  !!omap [a: 1]  !!str  ! 3
         !!python/name:os.system  !!python/object/apply:os.system [true]  !x y  !<tag:x> 3  &a [*a]  &a {a: *a}  |9
         &b {<<: *b}  {<<: 3}  {<<: [1]}  {<<: {epochs: 3}}  {? [a] : b}  {a: 1, a: 2}  {1: 2}  {~: 1}  {1.5: 1}
