@@ -5,12 +5,15 @@ PORT ?= 5000
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+AUDIT := $(VENV)/audit
+INSTALL := -m pip install --quiet --disable-pip-version-check
 SOURCE ?=
 PROFILE ?=
+TORCH_INDEX ?=
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro ui test bench lint clean
+.PHONY: help setup repro ui test bench lint audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -27,8 +30,14 @@ $(READY): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "error: '$(PYTHON) -m venv' failed; on Debian and Ubuntu install the package python3-venv" >&2; exit 1; }
 	@echo "installing requirements.lock into $(VENV) (several GB with the CUDA build of torch; once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+ifeq ($(TORCH_INDEX),)
+	@$(BIN)/python $(INSTALL) --require-hashes -r requirements.lock
+else
+	@awk '/^[a-z]/ { cuda = /^(torch|torchvision|triton|nvidia-[^=]+|cuda-[^=]+)==/ } !cuda' requirements.lock >$(VENV)/others.lock
+	@$(BIN)/python $(INSTALL) --require-hashes -r $(VENV)/others.lock
+	@$(BIN)/python $(INSTALL) --no-deps --index-url $(TORCH_INDEX) $$(grep -oE '^torch(vision)?==[0-9.]+' requirements.lock)
+endif
+	@$(BIN)/python $(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 repro: $(READY) ## run the pipeline: data, training, evaluation, the site in reports/, MLflow runs
@@ -53,6 +62,18 @@ lint: $(READY) ## check style, types and import rules
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: $(AUDIT)/.ready ## look up known vulnerabilities of the packages in requirements.lock
+	@$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	  -r requirements.lock 2>$(AUDIT)/log; status=$$?; \
+	if grep -qE '^(Found|No known)' $(AUDIT)/log; then cat $(AUDIT)/log; exit $$status; fi; \
+	echo "error: nothing was audited, because the index's advisories (https://pypi.org/pypi/...) could not be read:" >&2; \
+	tail -n 1 $(AUDIT)/log >&2; exit 1
+
+$(AUDIT)/.ready: audit.lock | $(READY)
+	@$(BIN)/python -m venv $(AUDIT)
+	@$(AUDIT)/bin/python $(INSTALL) --require-hashes -r audit.lock
+	@touch $@
 
 clean: ## remove the environment, caches and what the stages made in data/; reports/ and params.yaml stay
 	rm -rf $(VENV) .cache .dvc/cache .dvc/tmp mlflow.db* mlartifacts mlruns build *.egg-info

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -12,15 +12,14 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedSeq
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import YAMLError
 
+from stages import yaml_files
 from stages.datasets.sources import SOURCES, Source
 from stages.errors import UserError, stage
 from stages.networks import NETWORKS
 from stages.regularizers import REGULARIZERS, Regularizer
 from stages.regularizers.base import SOLE, Given
+from stages.yaml_files import key_of, refused, shown
 
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
@@ -32,16 +31,23 @@ BASELINE = "none"
 DEFAULT, TUNED, TUNED_CLEAN = TRACKS = ("default", "tuned", "tuned_clean")
 """How a variant's strengths and learning rate come about: as in ``params.yaml``; chosen in a search by the validation
 labels at hand; chosen by clean validation labels, where those at hand are noisy."""
-NAME = r"[A-Za-z0-9_-]+"
+NAME = r"[A-Za-z0-9_-]{1,60}"
 """What a task or a variant may be called: its name becomes part of those of stages, files and links."""
-
-OWN_KEYS = ("about", "training", "repeats", "against", "leave_one_out")
-"""The keys of a variant that name no method."""
+MOST_IMAGES = 10_000_000
+"""No source has as many."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Text = Annotated[str, Field(min_length=1)]
+Strength = Annotated[float, Field(gt=0, le=1)]
+"""Of an attack or a disturbance, as a share of the range from black to white."""
+Percent = Annotated[float, Field(gt=0, le=100)]
+Factor = Annotated[float, Field(gt=0, le=1000)]
+Seed = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Seeds = Annotated[int, Field(ge=2, le=1000)]
+"""A number of seeds."""
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
+Images = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
+"""A number of images."""
+Text = Annotated[str, Field(min_length=1, max_length=200)]
 Address = Annotated[
     str,
     Field(
@@ -57,9 +63,9 @@ Listed = Annotated[tuple[Item, ...], Field(strict=False)]
 
 
 def _size(value: Any) -> int | str:
-    if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+    if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_IMAGES):
         return value
-    raise ValueError("allowed: a whole number from 1 on, or all")
+    raise ValueError(f"allowed: a whole number from 1 to {MOST_IMAGES:,}, or all")
 
 
 Size = Annotated[int | str, PlainValidator(_size)]
@@ -73,7 +79,7 @@ class Section(BaseModel):
 
 
 class LabelNoise(Section):
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
 
 class Data(Section):
@@ -99,7 +105,7 @@ class Task(Section):
     about: str = ""
     tune: str
     """The task whose searches choose its settings: its own name, unless its labels leave nothing to choose by."""
-    seeds: Annotated[int, Field(ge=2)]
+    seeds: Seeds
     """Number of final seeds."""
     variants: Names = None
     """Those that are trained on it."""
@@ -129,10 +135,10 @@ class Task(Section):
 class Splits(Section):
     """What is drawn for each final seed: ``first``, ``first`` + 1, ..."""
 
-    first: Annotated[int, Field(ge=0)]
-    seeds: Annotated[int, Field(ge=2)]
-    train: Count
-    val: Count
+    first: Seed
+    seeds: Seeds
+    train: Images
+    val: Images
 
     def drawn(self, seeds: int) -> range:
         """The first final seeds, so many."""
@@ -142,11 +148,11 @@ class Splits(Section):
 class Tune(Section):
     """The budget of every variant: in each of several independent searches so many trials."""
 
-    trials: Count
-    searches: Annotated[int, Field(ge=1)]
-    first: Annotated[int, Field(ge=0)]
+    trials: Annotated[int, Field(ge=1, le=1000)]
+    searches: Annotated[int, Field(ge=1, le=100)]
+    first: Seed
     """Search k draws split and initial weights from the seed ``first`` + k."""
-    lr: Annotated[tuple[Positive, Positive], Field(strict=False)]
+    lr: Annotated[tuple[Factor, Factor], Field(strict=False)]
     """The range of the learning rate, as factors on the variant's own."""
 
     @property
@@ -158,11 +164,11 @@ class Tune(Section):
 class Grid(Section):
     """Tasks that differ in the number of training images and in their noise, for a few variants."""
 
-    train: Listed[Size]
-    rate: Listed[Share]
-    kind: Listed[Literal["uniform", "class_dependent", "instance_dependent"]]
+    train: Annotated[Listed[Size], Field(max_length=20)]
+    rate: Annotated[Listed[Share], Field(max_length=20)]
+    kind: Annotated[Listed[Literal["uniform", "class_dependent", "instance_dependent"]], Field(max_length=3)]
     variants: Names
-    seeds: Annotated[int, Field(ge=2)]
+    seeds: Seeds
     tune: bool
     """Whether every cell has searches of its own; otherwise it takes what was chosen on a main task: the first one, or
     with noise the first noisy one that is tuned."""
@@ -173,9 +179,9 @@ class Crossed(Section):
 
     task: str
     variants: Annotated[Listed[str], Field(min_length=1)]
-    splits: Annotated[int, Field(ge=2)]
+    splits: Seeds
     """Number of splits: of the seeds from ``splits.first`` on."""
-    draws: Annotated[int, Field(ge=2)]
+    draws: Seeds
     """Number of sets of initial weights and all else that is drawn while training: of these seeds, too."""
 
 
@@ -189,12 +195,12 @@ class Learning(Section):
     """The keys of ``training`` that a variant may override."""
 
     network: Annotated[str, AfterValidator(_network)]
-    width: Positive
+    width: Annotated[float, Field(gt=0, le=32)]
     """A factor on the network's hidden units or channels."""
-    epochs: Count
-    batch_size: Count
+    epochs: Epochs
+    batch_size: Images
     optimizer: Literal["sgd", "adam", "adamw"]
-    lr: Positive
+    lr: Factor
     momentum: Annotated[float, Field(ge=0, lt=1)]
     images: Literal["train", "train_and_val", "part_of_train"]
     """Which images it is trained on: those for training; those for validation, too, so that nothing is left to choose
@@ -202,32 +208,49 @@ class Learning(Section):
 
 
 class Training(Learning):
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")]
+    device: Annotated[
+        str,
+        Field(
+            pattern="^(auto|cpu|cuda(:(0|[1-9][0-9]?))?)$", description="auto, cpu, cuda or cuda:N with N from 0 to 99"
+        ),
+    ]
 
 
 class Evaluation(Section):
-    calibration_bins: Count
-    near_zero: Positive
-    fgsm_epsilon: Positive
-    pgd_epsilon: Positive
-    pgd_steps: Count
-    noise_sigma: Positive
-    blur_sigma: Positive
+    calibration_bins: Annotated[int, Field(ge=1, le=1000)]
+    near_zero: Annotated[float, Field(gt=0, le=1)]
+    fgsm_epsilon: Strength
+    pgd_epsilon: Strength
+    pgd_steps: Annotated[int, Field(ge=1, le=1000)]
+    noise_sigma: Strength
+    blur_sigma: Annotated[float, Field(gt=0, le=100)]
     contrast_factor: Annotated[float, Field(gt=0, lt=1)]
-    confidence: Annotated[float, Field(gt=0, lt=1)]
-    unfinished_percent: Positive
+    confidence: Annotated[float, Field(ge=0.5, le=0.9999)]
+    unfinished_percent: Percent
 
 
 class Claims(Section):
     """The smallest effects that matter, by unit, and what counts as rounding."""
 
-    points: Positive
-    percent: Positive
-    tolerance: Positive
+    points: Percent
+    percent: Factor
+    tolerance: Annotated[float, Field(gt=0, le=0.1)]
 
 
 class Mlflow(Section):
     replicas: bool
+
+
+class Own(Section):
+    """The keys of a variant that name no method, but for its ``training``."""
+
+    about: str = ""
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    against: str = BASELINE
+    leave_one_out: bool = False
+
+
+OWN_KEYS = (*Own.model_fields, "training")
 
 
 class File(Section):
@@ -388,7 +411,9 @@ def load(path: Path = PARAMS) -> Params:
         problems.append("tasks: the first must have no noise, because its labels are taken to be the true ones")
     variants = _variants(file, augmentation, problems)
     main = {name: task for name, task in tasks.items() if task}
-    grid = _cells(file, main)
+    grid = _cells(file, main, problems)
+    _distinct("tasks", [*main, *grid], problems)
+    _distinct("variants", variants, problems)
     for name, task in main.items():
         if task.tune not in main or main[task.tune].tune != task.tune:
             own = [other for other, each in main.items() if each.tune == other]
@@ -415,11 +440,15 @@ def load(path: Path = PARAMS) -> Params:
     for name, source in sources.items():
         if source is None or source.reads is None:
             continue
-        images = source.reads.resolve()
+        try:
+            images = source.reads.resolve()
+        except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself
+            problems.append(f"data.{name}.path: found {shown(str(source.reads))}, which cannot be read: {error}")
+            continue
         if any(images.is_relative_to(path) or path.is_relative_to(images) for path in made):
             problems.append(
-                f"data.{name}.path: found {str(source.reads)!r}; allowed: a folder of images that neither holds nor "
-                f"lies in {' or '.join(map(str, MADE))}, which the stages write"
+                f"data.{name}.path: found {shown(str(source.reads))}; allowed: a folder of images that neither holds "
+                f"nor lies in {' or '.join(map(str, MADE))}, which the stages write"
             )
     if BASELINE not in variants:
         problems.append(f"variants: {BASELINE!r} is missing; every other variant is compared with it")
@@ -445,15 +474,7 @@ def load(path: Path = PARAMS) -> Params:
 
 def _read(path: Path, reader: YAML) -> dict[str, Any]:
     """The mapping that a file of parameters holds. Raises ``UserError`` if it holds none."""
-    try:
-        content = reader.load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run this from the root of the project") from None
-    except DuplicateKeyError as error:
-        key, line = str(error.problem).split('"')[1], error.problem_mark.line + 1
-        raise UserError(f"{path}: the key {key!r} occurs twice, again in line {line}; delete one of them") from None
-    except (YAMLError, ValueError) as error:  # ValueError: bytes that are not UTF-8, a date such as 2021-02-30
-        raise UserError(f"{path} is not valid YAML in UTF-8: {error}") from None
+    content = yaml_files.read(path, reader)
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold a mapping with the keys {', '.join(File.model_fields)}")
     return content
@@ -470,7 +491,7 @@ def _task(name: str, body: dict[str, Any], file: File, problems: list[str]) -> T
     return check(Task, defaults | body, ("tasks", name), problems)
 
 
-def _cells(file: File, tasks: Mapping[str, Task]) -> dict[str, Task]:
+def _cells(file: File, tasks: Mapping[str, Task], problems: list[str]) -> dict[str, Task]:
     """The tasks of the grid by name. Without noise there is only one kind of it."""
     found: dict[str, Task] = {}
     noisy = [name for name, task in tasks.items() if task.noise and task.tune == name]
@@ -480,9 +501,13 @@ def _cells(file: File, tasks: Mapping[str, Task]) -> dict[str, Task]:
         images = "all images" if train == "all" else f"{train} images"
         title = f"{images}, {100 * rate:g} % {kind.replace('_', ' ')} noise" if noise else f"{images}, true labels"
         chosen_on = name if file.grid.tune else next(iter([*(noisy if noise else ()), *tasks]), name)
-        found[name] = Task(
+        task = Task(
             noise=noise, train=train, title=title, tune=chosen_on, seeds=file.grid.seeds, variants=file.grid.variants
         )
+        if found.setdefault(name, task) != task:
+            problems.append(f"grid.rate: found {rate!r}, which is the same to six digits as another; leave one")
+        if name in tasks:
+            problems.append(f"tasks.{name}: the grid has a task of that name; rename this one")
     return found
 
 
@@ -495,17 +520,13 @@ def _variants(file: File, augmentation: Mapping[str, float], problems: list[str]
     """The variants by name, each followed by those that leave one of its methods out, if it wants them."""
     found: dict[str, Variant | None] = {}
     for name, body in file.variants.items():
-        variant = found[name] = _variant(name, body, file, augmentation, problems)
-        wanted = body.get("leave_one_out", False)
-        where = _key(("variants", name, "leave_one_out"))
-        if not isinstance(wanted, bool):
-            problems.append(f"{where}: found {wanted!r}; allowed: true or false")
-        if variant is None or wanted is not True:
+        own = check(Own, {key: body[key] for key in Own.model_fields if key in body}, ("variants", name), problems)
+        variant = found[name] = _variant(name, own or Own(), body, file, augmentation, problems)
+        if own is None or variant is None or not own.leave_one_out:
             continue
+        where = key_of(("variants", name, "leave_one_out"))
         if len(variant.regularizers) < 2 or variant.tuned_as != name:
-            problems.append(
-                f"{where}: found {wanted!r}; allowed: only for two methods or more, with searches of their own"
-            )
+            problems.append(f"{where}: found True; allowed: only for two methods or more, with searches of their own")
         for other in variant.leave_one_out():
             if other.name in file.variants:
                 problems.append(
@@ -516,19 +537,14 @@ def _variants(file: File, augmentation: Mapping[str, float], problems: list[str]
 
 
 def _variant(
-    name: str, body: dict[str, Any], file: File, augmentation: Mapping[str, float], problems: list[str]
+    name: str, own: Own, body: dict[str, Any], file: File, augmentation: Mapping[str, float], problems: list[str]
 ) -> Variant | None:
     where = ("variants", name)
     _named("variants", name, problems)
-    about = body.get("about", "")
-    if not isinstance(about, str):
-        problems.append(f"{_key((*where, 'about'))}: found {about!r}; allowed: a sentence")
-    repeats = body.get("repeats", 1)
-    if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
-        problems.append(f"{_key((*where, 'repeats'))}: found {repeats!r}; allowed: a whole number from 1 on")
-    against = body.get("against", BASELINE)
-    if against not in file.variants:
-        problems.append(f"{_key((*where, 'against'))}: found {against!r}; allowed: the name of another variant")
+    if own.against not in file.variants:
+        problems.append(
+            f"{key_of((*where, 'against'))}: found {shown(own.against)}; allowed: the name of another variant"
+        )
     shared, overrides = file.training.model_dump(), body.get("training", {})
     device = shared.pop("device")
     # Keys and values are reported where the user wrote them, under the variant.
@@ -540,7 +556,7 @@ def _variant(
             continue
         if key not in REGULARIZERS:
             known = ", ".join([*OWN_KEYS, *REGULARIZERS])
-            problems.append(f"{_key((*where, key))}: unknown regularizer; allowed: {known}")
+            problems.append(f"{key_of((*where, key))}: unknown regularizer; allowed: {known}")
             continue
         if key == "augmentation" and isinstance(values, dict):
             values = {**augmentation, **values}
@@ -548,20 +564,35 @@ def _variant(
     for place, what in SOLE.items():
         keys = [method.key for method in regularizers if method is not None and method.acts_on == place]
         if len(keys) > 1:
-            problems.append(f"{_key(where)}: {' and '.join(keys)} each put something in place of {what}; leave one")
+            problems.append(f"{key_of(where)}: {' and '.join(keys)} each put something in place of {what}; leave one")
     if learning is None or None in regularizers:
         return None
     for method in regularizers:
         if method and (obstacle := method.obstacle(NETWORKS[learning.network].scaled(learning.width))):
             fitting = ", ".join(other for other in NETWORKS if not method.obstacle(NETWORKS[other])) or "none"
-            problems.append(f"{_key((*where, method.key))}: network {learning.network} {obstacle}; it fits: {fitting}")
+            problems.append(
+                f"{key_of((*where, method.key))}: network {learning.network} {obstacle}; it fits: {fitting}"
+            )
     training = Training(**learning.model_dump(), device=device)
-    return Variant(name, about, training, tuple(r for r in regularizers if r is not None), repeats, against)
+    methods = tuple(method for method in regularizers if method is not None)
+    return Variant(name, own.about, training, methods, own.repeats, own.against)
 
 
 def _named(section: str, name: str, problems: list[str]) -> None:
     if not re.fullmatch(NAME, name):
-        problems.append(f"{section}.{name}: a name may contain letters, digits, _ and - (no dots or spaces)")
+        problems.append(
+            f"{section}.{name}: a name may contain letters, digits, _ and - (no dots or spaces), at most 60 of them"
+        )
+
+
+def _distinct(section: str, names: Iterable[str], problems: list[str]) -> None:
+    """Names become those of files, which some file systems tell apart without regard to case."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if (other := seen.setdefault(name.lower(), name)) != name:
+            problems.append(
+                f"{section}.{name}: differs from {other!r} by upper and lower case only; rename one of them"
+            )
 
 
 def check(model: type[Model], values: Any, where: tuple[str | int, ...], problems: list[str]) -> Model | None:
@@ -570,7 +601,9 @@ def check(model: type[Model], values: Any, where: tuple[str | int, ...], problem
     Each names the key, the value found and what is allowed.
     """
     if not isinstance(values, dict):
-        problems.append(f"{_key(where)}: found {values!r}; allowed: a mapping of {', '.join(model.model_fields)}")
+        problems.append(
+            f"{key_of(where)}: found {shown(values)}; allowed: a mapping of {', '.join(model.model_fields)}"
+        )
         return None
     try:
         return model.model_validate(values)
@@ -583,19 +616,19 @@ def _problem(model: type[BaseModel], where: tuple[str | int, ...], details: Any)
     location, kind, found = (*where, *details["loc"]), details["type"], details["input"]
     if kind == "extra_forbidden":
         keys = _inner(model, details["loc"][:-1]).model_fields
-        return f"{_key(location)}: unknown key; allowed: {', '.join(keys) or 'none'}"
+        return f"{key_of(location)}: unknown key; allowed: {', '.join(keys) or 'none'}"
     if kind == "missing":
-        return f"{_key(location)}: missing"
+        return f"{key_of(location)}: missing"
     if kind == "model_type":
         keys = _inner(model, details["loc"]).model_fields
-        return f"{_key(location)}: found {found!r}; allowed: a mapping of {', '.join(keys)}"
+        return f"{key_of(location)}: found {shown(found)}; allowed: a mapping of {', '.join(keys)}"
     if kind == "string_pattern_mismatch":
         field = _inner(model, details["loc"][:-1]).model_fields[str(details["loc"][-1])]
         if field.description:  # else the pattern itself says what is allowed
-            return f"{_key(location)}: found {found!r}; allowed: {field.description}"
+            return f"{key_of(location)}: found {shown(found)}; allowed: {field.description}"
     message = details["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
     allowed = re.sub("^(Input|String) should", "must", message).replace("be a valid dictionary", "be a mapping")
-    return f"{_key(location)}: found {found!r}; {allowed}"
+    return f"{key_of(location)}: found {shown(found)}; {allowed}"
 
 
 def _inner(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
@@ -607,38 +640,6 @@ def _inner(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]
     return model
 
 
-def _key(where: tuple[str | int, ...]) -> str:
-    return ".".join(str(part) for part in where if part != "[key]")
-
-
-def refused(path: Path, problems: list[str]) -> UserError:
-    """The error that lists all problems of the file."""
-    return UserError(f"{path} is invalid:\n" + "\n".join(f"  {problem}" for problem in problems))
-
-
-def overlay(
-    place: dict[str, Any], changes: Mapping[str, Any], where: tuple[str | int, ...], problems: list[str]
-) -> None:
-    """Put each value of an overlay in the place of that at the same keys; a list takes the place of the whole list.
-
-    Adds to the problems every key that is not there, and every mapping in place of a value or the reverse.
-    """
-    for key, value in changes.items():
-        path, found = (*where, key), place.get(key)
-        if key not in place:
-            problems.append(f"{_key(path)}: unknown key; allowed: {', '.join(map(str, place)) or 'none'}")
-        elif isinstance(value, dict) and isinstance(found, dict):
-            overlay(found, value, path, problems)
-        elif isinstance(value, dict) or isinstance(found, dict):
-            allowed = f"a mapping of {', '.join(map(str, found))}" if isinstance(found, dict) else "a value, no mapping"
-            problems.append(f"{_key(path)}: found {value!r}; allowed: {allowed}")
-        elif isinstance(value, list):
-            place[key] = CommentedSeq(value)
-            place[key].fa.set_flow_style()
-        else:
-            place[key] = value
-
-
 @stage
 def main() -> None:
     """``python -m stages.config [source=NAME] [profile=NAME]``: check ``params.yaml``; first choose the source in it,
@@ -647,7 +648,7 @@ def main() -> None:
 
     before = load()
     for name, one in before.sources.items():
-        if one.reads and not one.reads.is_dir():
+        if one.reads and not one.reads.resolve().is_dir():
             raise UserError(
                 f"{PARAMS}: data.{name}.path: there is no folder {one.reads}; make it, or set the key back to "
                 "data/images, which may be empty (DVC looks into it whatever the source is)"
@@ -663,13 +664,14 @@ def main() -> None:
             choices.append(argument)
         elif key == "profile" and name in profiles:
             problems: list[str] = []
-            overlay(wanted, _read(profiles[name], editor), (), problems)
+            yaml_files.overlay(wanted, _read(profiles[name], editor), (), problems)
             if problems:
-                raise UserError(f"{profiles[name]} does not fit {PARAMS}:\n" + "\n".join(f"  {p}" for p in problems))
+                _, _, lines = str(refused(PARAMS, problems)).partition("\n")
+                raise UserError(f"{profiles[name]} does not fit {PARAMS}:\n{lines}")
             choices.append(str(profiles[name]))
         else:
             raise UserError(
-                f"found {argument!r}; allowed: source={' | '.join(SOURCES)}, profile={' | '.join(profiles)}"
+                f"found {shown(argument)}; allowed: source={' | '.join(SOURCES)}, profile={' | '.join(profiles)}"
             )
     if wanted == content:
         return
@@ -679,7 +681,7 @@ def main() -> None:
             load(temporary)
         except UserError as error:  # params.yaml is valid, so the cause is a choice
             _, _, lines = str(error).partition("\n")
-            raise UserError(f"{PARAMS} would be invalid with {' and '.join(choices)}:\n{lines}") from None
+            raise UserError(f"{PARAMS} would be invalid with {' and '.join(choices)}:\n{lines or error}") from None
 
 
 if __name__ == "__main__":

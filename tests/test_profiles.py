@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from dvc.utils.serialize import loads_yaml
 
-from stages import config
+from stages import config, yaml_files
 from stages.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -104,7 +104,7 @@ def test_a_source_and_a_profile_are_chosen_together(monkeypatch: pytest.MonkeyPa
         ("training: {epochs: {most: 3}}", ["profiles/bad.yaml", "training.epochs: found", "a value, no mapping"]),
         ("training: {epochs: many}", ["profiles/bad.yaml:", "training.epochs: found 'many'"]),
         ("splits: {seeds: 1}\ntraining: {lr: -1.0}", ["profiles/bad.yaml:", "splits.seeds", "training.lr"]),
-        ("variants: {none: {about: [a, b]}}", ["profiles/bad.yaml:", "variants.none.about", "a sentence"]),
+        ("variants: {none: {about: [a, b]}}", ["profiles/bad.yaml:", "variants.none.about", "a valid string"]),
         ("splits: {seeds: 3", ["profiles/bad.yaml is not valid YAML"]),
         ("splits: {seeds: 3, seeds: 4}", ["profiles/bad.yaml: the key 'seeds' occurs twice"]),
         ("- splits", ["profiles/bad.yaml must hold a mapping with the keys arithmetic, data, splits"]),
@@ -123,7 +123,7 @@ def test_a_bad_profile_changes_nothing_and_the_error_names_its_key(
 
 def test_a_list_takes_the_place_of_the_whole_list() -> None:
     place, problems = {"sizes": [1, 2, 3], "names": "all", "rates": [0.5]}, list[str]()
-    config.overlay(place, {"sizes": [4], "names": ["a", "b"], "rates": "all"}, (), problems)
+    yaml_files.overlay(place, {"sizes": [4], "names": ["a", "b"], "rates": "all"}, (), problems)
     assert place == {"sizes": [4], "names": ["a", "b"], "rates": "all"}
     assert not problems
 

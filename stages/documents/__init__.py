@@ -11,6 +11,7 @@ from types import ModuleType
 from stages import config
 from stages.config import Params, Section
 from stages.documents.base import Document
+from stages.yaml_files import refused
 
 FOLDER = Path("data/documents")
 """Where the outcome of each document's experiment lies, in a folder of the document's name."""
@@ -54,5 +55,5 @@ def settings(params: Params) -> Mapping[str, Section]:
             continue
         found[name] = config.check(document.settings, values, ("documents", name), problems)
     if problems:
-        raise config.refused(config.PARAMS, problems)
+        raise refused(config.PARAMS, problems)
     return {name: section for name, section in found.items() if section is not None}

@@ -34,4 +34,4 @@ class GradientNoise(Regularizer):
     work: ClassVar[type[Work]] = GradientNoiseWork
 
     eta: float = Field(ge=0)
-    gamma: float = Field(ge=0)
+    gamma: float = Field(ge=0, le=10)

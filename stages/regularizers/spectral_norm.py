@@ -39,4 +39,4 @@ class SpectralNorm(Regularizer):
     search: ClassVar[dict[str, Search]] = {"iterations": Search(1, 5)}
     work: ClassVar[type[Work]] = SpectralNormWork
 
-    iterations: int = Field(ge=1)
+    iterations: int = Field(ge=1, le=1000)

@@ -15,12 +15,12 @@ from tests.reporting.sample import write_results
 
 PARTS = {
     "__init__.py": """
-from stages.config import Count, Section
+from stages.config import Section, Seeds
 from stages.documents.base import Document
 
 
 class CoinSettings(Section):
-    seeds: Count
+    seeds: Seeds
 
 
 DOCUMENT = Document(

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stages.config import Section
+from stages.config import Epochs, Section
 from stages.documents.base import Document
 
 
 class DecayScalingSettings(Section):
-    epochs: Annotated[int, Field(ge=2)]
+    epochs: Annotated[Epochs, Field(ge=2)]
     """The first step, from zero, decays nothing."""
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stages.config import Section
+from stages.config import Section, Seeds
 from stages.documents.base import Document
 
 REPLAY = Path("data/replay")
@@ -18,8 +18,8 @@ REPLAY = Path("data/replay")
 
 
 class ToyDropoutSettings(Section):
-    seeds: Annotated[int, Field(ge=2)]
-    steps: Annotated[int, Field(ge=500, multiple_of=500)]
+    seeds: Seeds
+    steps: Annotated[int, Field(ge=500, le=1_000_000, multiple_of=500)]
 
 
 DOCUMENT = Document(

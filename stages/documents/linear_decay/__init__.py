@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
-from stages.config import Section
+from stages.config import Section, Seeds
 from stages.documents.base import Document
 
 
 class LinearDecaySettings(Section):
-    seeds: Annotated[int, Field(ge=2)]
+    seeds: Seeds
 
 
 DOCUMENT = Document(

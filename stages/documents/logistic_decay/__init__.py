@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from stages.config import Address, Section
+from stages.config import Address, Section, Seeds
 from stages.documents.base import Document
 
 
 class LogisticDecaySettings(Section):
     data: Literal["generated", "published"]
     url: Address
-    seeds: Annotated[int, Field(ge=2)]
+    seeds: Seeds
     """Number of fresh data sets."""
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from stages.config import Address, Count, Section
+from stages.config import Address, Epochs, Section, Seeds
 from stages.documents.base import Document
 
 
 class MnistMlpSettings(Section):
     data: Literal["digits", "mnist"]
     url: Address
-    seeds: Annotated[int, Field(ge=2)]
-    epochs: Count
+    seeds: Seeds
+    epochs: Epochs
 
 
 DOCUMENT = Document(
