@@ -51,6 +51,7 @@ def main() -> None:
     ]
     records.append(of_report(card, lock))
     experiment = f"regularization-{card['source']}"
+    TRACKED.unlink(missing_ok=True)  # so that DVC runs this stage again unless it ends well
     outcome = synchronise(experiment, ABOUT.format(title=card["title"]), records)
     files.write_json(TRACKED, dict(sorted(outcome.contents.items())))
     print(
