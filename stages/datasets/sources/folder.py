@@ -52,8 +52,8 @@ def _arranged(folder: Path, images: Mapping[str, Images], unreadable: Mapping[st
         )
     if several := _in_several_classes(images):
         raise UserError(
-            f"{folder}: the same image must not lie in several classes; {len(several):,} do, equal in every pixel after "
-            "resizing. Keep each in one, and delete the others:\n" + _listed(several)
+            f"{folder}: the same image must not lie in several classes; {len(several):,} do, equal in every pixel "
+            "after resizing. Keep each in one, and delete the others:\n" + _listed(several)
         )
     labels = np.searchsorted(names, of_class).astype(np.int64)
     if classes["val"]:
