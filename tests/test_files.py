@@ -11,7 +11,7 @@ import pytest
 from stages import files
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "-", "\t=1", "\r=1", '="x",1'])
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "-", "\t=1", '="x",1'])
 def test_a_text_like_a_formula_gets_an_apostrophe(text: str) -> None:
     table = pd.DataFrame({"class": [text, "ant"], text: [1, 2]})
     table["sorted"] = pd.Categorical(table["class"])
