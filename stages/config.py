@@ -653,6 +653,7 @@ def main() -> None:
                 f"{PARAMS}: data.{name}.path: there is no folder {one.reads}; make it, or set the key back to "
                 "data/images, which may be empty (DVC looks into it whatever the source is)"
             )
+        one.check()
     editor = YAML()  # which keeps comments and layout
     editor.preserve_quotes, editor.width = True, 4096
     content, wanted, choices = _read(PARAMS, editor), _read(PARAMS, editor), []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
@@ -14,6 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+FORMULA = ("=", "+", "-", "@", "\t")
+"""How a text begins that a spreadsheet may take for a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 @contextmanager
@@ -66,6 +72,25 @@ def write_json(path: Path, value: Any) -> None:
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
     with replacing(path) as temporary:
         table.to_parquet(temporary, index=False)
+
+
+def csv(table: pd.DataFrame, float_format: str | None = None) -> str:
+    """A table as CSV, for spreadsheets, too, which take a text that begins like a formula for one.
+
+    Such a text, heading or cell, gets an apostrophe before it; numbers stay as they are. A carriage return, which
+    would end the line, becomes a space.
+    """
+    safe = table.rename(columns=_plain)
+    for name in safe.select_dtypes(exclude=["number", "bool"]).columns:
+        safe[name] = safe[name].map(_plain)
+    return safe.to_csv(index=False, float_format=float_format, lineterminator="\n")
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", " ")
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
 
 
 def sha256(*paths: Path) -> str:

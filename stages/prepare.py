@@ -13,7 +13,7 @@ from stages.datasets.noise import label_set
 from stages.datasets.sampling import draw_splits
 from stages.datasets.sources.base import Decoded, LabelSet
 from stages.datasets.test_set import TEST, HeldOut, write_test
-from stages.errors import stage
+from stages.errors import UserError, stage
 from stages.files import write_json
 from stages.tasks import Material, TaskData
 
@@ -40,7 +40,11 @@ def main() -> None:
     }
     sizes = {name: task.train for name, task in params.all_tasks.items()}
     seeds = [*params.final_seeds, *params.tune.seeds]
-    drawn = draw_splits(clean.labels, data.classes, seeds, splits.train, splits.val, sizes)
+    try:
+        drawn = draw_splits(clean.labels, data.classes, seeds, splits.train, splits.val, sizes)
+    except UserError as error:
+        same = f"\n{tested.sum():,} more are left out, because they are also in the test set" if tested.any() else ""
+        raise UserError(f"{error}{same}") from None
 
     learnt = {name: TaskData(name, own.labels, drawn[name]) for name, own in label_sets.items()}
     tasks.write(Material(data.images, data.classes, learnt))

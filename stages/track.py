@@ -51,6 +51,7 @@ def main() -> None:
     ]
     records.append(of_report(card, lock))
     experiment = f"regularization-{card['source']}"
+    TRACKED.unlink(missing_ok=True)  # so that DVC runs this stage again unless it ends well
     outcome = synchronise(experiment, ABOUT.format(title=card["title"]), records)
     files.write_json(TRACKED, dict(sorted(outcome.contents.items())))
     print(
@@ -128,7 +129,7 @@ def of_variant(
             metrics=summary(compared),
             curves=mean_curves(curves),
             data=data,
-            files={"history.csv": csv(spread(curves)), "seeds.csv": csv(rows)},
+            files={"history.csv": files.csv(spread(curves)).encode(), "seeds.csv": files.csv(rows).encode()},
             provenance=provenance,
         )
         if not params.mlflow.replicas:
@@ -183,10 +184,6 @@ REPLICA = """\
 def of(table: pd.DataFrame, **values: Any) -> pd.DataFrame:
     """The rows that have these values in the columns of these names."""
     return table[np.logical_and.reduce([table[column] == value for column, value in values.items()])]
-
-
-def csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, lineterminator="\n").encode()
 
 
 def choices(written: Mapping[str, Any], chosen: Mapping[int, Mapping[str, Any]]) -> dict[str, str]:

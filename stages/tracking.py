@@ -107,6 +107,8 @@ def synchronise(name: str, note: str, records: Sequence[Record]) -> TrackingOutc
     until then is kept, and the next call continues from there.
     """
     address = os.environ.get("MLFLOW_TRACKING_URI") or STORE
+    if address.startswith("sqlite") and address.partition(":///")[2] in ("", ":memory:"):
+        raise UserError(f"MLFLOW_TRACKING_URI={address} names no file; write {STORE}, or unset it")
     for key, value in QUIET.items():
         os.environ.setdefault(key, value)
     from mlflow import MlflowClient
@@ -122,8 +124,11 @@ def synchronise(name: str, note: str, records: Sequence[Record]) -> TrackingOutc
     # Several processes that meet a new sqlite file at once break it for good.
     with alone(LOCK, "another process is writing runs to MLflow"):
         try:
-            client = MlflowClient(address)
-            experiment = _experiment(client, address, name, note)
+            try:
+                client = MlflowClient(address)
+                experiment = _experiment(client, address, name, note)
+            except (ValueError, ImportError) as error:  # of an address that cannot be read, or whose driver is missing
+                raise _unusable(address, error) from error
             return _fill(client, experiment.experiment_id, records, _page(address, experiment.experiment_id))
         except (MlflowException, SQLAlchemyError, OSError) as error:
             raise _unusable(address, error) from error
@@ -267,11 +272,15 @@ def _page(address: str, experiment: str) -> str:
 
 def _unusable(address: str, error: Exception) -> UserError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if isinstance(error, ImportError):
+        reason, first = f"the driver for such a database is missing ({reason})", "Install it into the environment"
+    else:
+        first = "Start that server"
     if database := _database(address):
         cure = f"If {database} is damaged, move it away and run the same command again: it is rebuilt from data/."
     else:
         cure = (
-            "Start that server, or correct MLFLOW_TRACKING_URI, or unset it to use the local store, "
+            f"{first}, or correct MLFLOW_TRACKING_URI, or unset it to use the local store, "
             "then run the same command again."
         )
     return UserError(

@@ -543,13 +543,43 @@ def test_an_interrupted_run_is_written_anew(local: str, monkeypatch: pytest.Monk
 def test_a_server_that_is_down_is_a_clear_error(local: str, monkeypatch: pytest.MonkeyPatch) -> None:
     track.main()
     before = track.TRACKED.read_bytes()
-    address = f"127.0.0.1:{free_port()}"
+    address, store = f"127.0.0.1:{free_port()}", os.environ["MLFLOW_TRACKING_URI"]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@{address}")
     with pytest.raises(UserError, match=address) as caught:
         track.main.__wrapped__()
     assert "MLFLOW_TRACKING_URI" in str(caught.value)
     assert "secret" not in str(caught.value)
+    assert not track.TRACKED.exists()  # it would say that MLflow has these runs, and DVC that there is nothing to do
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    track.main()
     assert track.TRACKED.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://[bad", "Invalid IPv6 URL"),
+        ("http://127.0.0.1:99999", "Invalid url"),
+        ("http:///nowhere", "Invalid url"),
+        ("mysql://user:secret@host/runs", "driver for such a database is missing (No module named 'MySQLdb')"),
+        ("postgresql://user:secret@host/runs", "driver for such a database is missing"),
+        ("mysql://user:secret@host:port/runs", "'port'"),
+        ("postgresql+nosuch://user:secret@host/runs", "postgresql.nosuch"),
+        ("ftp://host", "unsupported URI"),
+        ("./mlruns", "maintenance mode"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+    ],
+)
+def test_an_address_of_no_use_is_a_clear_error(
+    source: str, monkeypatch: pytest.MonkeyPatch, address: str, said: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(UserError) as caught:
+        track.main.__wrapped__()
+    for text in (said, "MLFLOW_TRACKING_URI", "unset it"):
+        assert text in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 def overwritten(content: bytes) -> bytes:

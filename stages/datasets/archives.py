@@ -52,6 +52,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise UserError(f"{path.name} is not a complete zip archive: {error}") from None
     except (zlib.error, struct.error, EOFError, ValueError, NotImplementedError) as error:
         raise UserError(f"{path.name} is a damaged zip archive: {error}") from None
+    except OSError as error:  # also for an entry that should lie before the beginning of the file
+        raise UserError(f"{path.name} cannot be read: {error.strerror}") from None
     except _RefusedError as reason:
         raise UserError(f"{path.name} is rejected: {reason}") from None
 
@@ -73,7 +75,7 @@ def _check(entries: list[zipfile.ZipInfo]) -> None:
         if name in seen:
             raise _RefusedError(f"it holds {name!r} twice")
         seen.add(name)
-        if name != entry.orig_filename or name.startswith("/") or "\\" in name or name[1:2] == ":":
+        if not name or name != entry.orig_filename or name.startswith("/") or "\\" in name or name[1:2] == ":":
             raise _RefusedError(f"{name!r} is not a relative path with forward slashes")
         if ".." in name.split("/"):
             raise _RefusedError(f"{name!r} leads out of the archive")

@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pooch
+from tqdm import tqdm
 
+from stages.datasets.archives import MAX_BYTES
 from stages.datasets.manifest import Entry, Manifest, read_manifest, verify, write_manifest
 from stages.errors import UserError, public
 
@@ -18,9 +25,21 @@ MIRROR = "REGBENCH_MIRROR"
 """The environment variable that names a mirror: a folder or an http(s) address that holds the files by their names."""
 RETRIES = 3
 """Each after a longer pause."""
+REDIRECTS = 10
+TIMEOUT = 30
+"""Seconds until a connection is made, and between its bytes."""
+CHUNK = 1 << 16
+"""Bytes. A server must send as many in `PATIENCE`, or all that is left."""
+PATIENCE = 60
+"""Seconds."""
 
 Accept = Callable[[Path], None]
-"""Checks a file that has just arrived; raises `UserError` if it cannot be the right one."""
+"""Checks a file that has just arrived; raises `UserError` if it cannot be the right one, and `MismatchError` if it does
+not belong to the files before it."""
+
+
+class MismatchError(UserError):
+    """Files that may each be right, but not together."""
 
 
 def fetch(source: str, urls: Mapping[str, str], licence: str | None, accept: Accept, raw: Path) -> None:
@@ -28,6 +47,7 @@ def fetch(source: str, urls: Mapping[str, str], licence: str | None, accept: Acc
 
     The manifest is written after each file, so that an interruption costs no more than the file under way. Files that
     the manifest knows are not fetched again. Raises `UserError` if a file cannot be had, or is not what it was before.
+    Of files that do not belong together none is kept, for any may be the wrong one.
     """
     raw.mkdir(parents=True, exist_ok=True)
     entries = _known(source, urls, raw)
@@ -36,7 +56,13 @@ def fetch(source: str, urls: Mapping[str, str], licence: str | None, accept: Acc
         if entry and target.exists():
             verify(target, entry)
             continue
-        address = _obtain(target, url, entry, accept, list(urls))
+        try:
+            address = _obtain(target, url, entry, accept, list(urls))
+        except MismatchError:
+            write_manifest(Manifest(source, {}), raw)
+            for kept in urls:
+                (raw / kept).unlink(missing_ok=True)
+            raise
         from_mirror = entry.from_mirror if entry else address != url  # with the same hash it is the same file
         entries[name] = Entry.of(target, url, licence, from_mirror)
         write_manifest(Manifest(source, {name: entries[name] for name in urls if name in entries}), raw)
@@ -54,7 +80,7 @@ def _obtain(target: Path, url: str, expected: Entry | None, accept: Accept, name
     """Put one file in its place; the address that it came from."""
     mirror = os.environ.get(MIRROR, "").strip()
     addresses = [f"{mirror.rstrip('/')}/{target.name}", url] if mirror else [url]
-    failures = []
+    failures, mismatch = [], False
     for address in addresses:
         print(f"{target.name} from {public(address)}", flush=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
@@ -68,25 +94,46 @@ def _obtain(target: Path, url: str, expected: Entry | None, accept: Accept, name
                     verify(arrived, expected)
                 accept(arrived)
             except (UserError, OSError) as error:  # what requests raises is an OSError too
-                failures.append(f"  {address}\n    {error}")
+                mismatch = mismatch or isinstance(error, MismatchError)
+                page = "; it is a web page: open the address in a browser to see why" if _is_page(arrived) else ""
+                failures.append(f"  {address}\n    {error}{page}")
             else:
                 arrived.chmod(0o644)
                 arrived.replace(target)
                 return address
-    raise UserError(
+    raise (MismatchError if mismatch else UserError)(
         f"{target.name} could not be fetched. Tried:\n"
         + "\n".join(failures)
-        + "\nFiles that are complete are kept; the same command resumes from there.\n"
+        + (
+            "\nIt, or a file before it, is not the right one, so none is kept: repair the mirror or choose another, "
+            "and run the same command again.\n"
+            if mismatch
+            else "\nFiles that are complete are kept; the same command resumes from there.\n"
+        )
         + f"A mirror is a folder or an http(s) address that holds {', '.join(names)}. {MIRROR} names it (now "
         + (f"{mirror!r}" if mirror else "not set")
         + f"), and it is tried before these addresses:\n  {MIRROR}=/path/to/folder dvc repro"
     )
 
 
+def _is_page(arrived: Path) -> bool:
+    """Whether it is what many servers send in place of a file that they do not give."""
+    if not arrived.is_file():
+        return False
+    with arrived.open("rb") as stream:
+        return stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
 def _copy(origin: Path, arrived: Path) -> None:
     if not origin.is_file():
         raise UserError("no such file")
+    _check_size(origin.stat().st_size)
     shutil.copyfile(origin, arrived)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise UserError(f"it is larger than {MAX_BYTES:,} bytes")
 
 
 def _download(address: str, arrived: Path) -> None:
@@ -94,27 +141,92 @@ def _download(address: str, arrived: Path) -> None:
     client = pooch.create(
         arrived.parent, "", registry={arrived.name: None}, urls={arrived.name: address}, retry_if_failed=RETRIES
     )
-    client.fetch(arrived.name, downloader=_Downloader(progressbar=True, chunk_size=1 << 16))
+    client.fetch(arrived.name, downloader=_watched)
 
 
-class _Downloader(pooch.HTTPDownloader):
-    """Ends at once where retrying cannot help.
+@dataclass
+class _Progress:
+    at: float
+    """When something last arrived, by the monotonic clock."""
+    given_up: bool = False
 
-    pooch tries again after errors of the server and of the connection, a body that ends early among them; but also
-    after those that mean that nothing is available.
+
+def _watched(url: str, output_file: str, _: pooch.Pooch) -> None:
+    """Download as pooch asks for it, but not for ever.
+
+    Timeouts of a connection start anew with every byte, of the headers, too. So it is used by a thread of its own,
+    which is left behind if nothing comes of it; it ends with the program at the latest.
     """
+    progress, done = _Progress(time.monotonic()), Future[None]()
 
-    def __call__(self, url: str, output_file: Any, pooch: Any, check_only: bool = False) -> Any:
-        from requests.exceptions import HTTPError
-
+    def work() -> None:
         try:
-            return super().__call__(url, output_file, pooch, check_only)
-        except ValueError:  # its text may quote half of a password
-            raise UserError(
-                "not a valid address; in a user name or password write %40 for @, %3A for :, %2F for /, %3F for ? "
-                "and %23 for #, in UTF-8"
-            ) from None
-        except HTTPError as error:
-            if error.response is None or error.response.status_code in (408, 429, *range(500, 600)):
-                raise
-            raise UserError(str(error)) from None
+            _stream(url, Path(output_file), progress)
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    Thread(target=work, daemon=True).start()
+    while not done.done():
+        left = progress.at + PATIENCE - time.monotonic()
+        if left <= 0:
+            progress.given_up = True
+            raise UserError(f"the server sent less than {CHUNK:,} bytes in {PATIENCE:g} seconds; try later")
+        wait([done], left)
+    done.result()
+
+
+def _stream(url: str, target: Path, progress: _Progress) -> None:
+    """Put what the address answers into a file.
+
+    Errors that may be gone in a moment are those of requests, after which pooch tries again: of the connection, of a
+    body that ends early, of a busy server. Raises `UserError` where trying again cannot help.
+    """
+    from requests import Response, Session
+    from requests.exceptions import ContentDecodingError, HTTPError, InvalidHeader, TooManyRedirects
+
+    redirected = False
+
+    def look(response: Response, **_: Any) -> None:
+        nonlocal redirected
+        if response.is_redirect:
+            redirected = True
+            response.close()  # or requests would read its body, however long
+            scheme = urlsplit(response.headers["Location"]).scheme.lower()
+            if scheme not in ("", "http", "https"):
+                raise UserError(f"the server redirects to an address of {scheme}:, not of http: or https:")
+
+    try:
+        with Session() as session, target.open("wb") as file:
+            session.max_redirects = REDIRECTS
+            plain = {"Accept-Encoding": "identity"}
+            with session.get(url, stream=True, timeout=TIMEOUT, headers=plain, hooks={"response": look}) as response:
+                response.raise_for_status()
+                if response.status_code != 200:
+                    raise UserError(f"the server answers {response.status_code} {response.reason} instead of a file")
+                announced = response.raw.length_remaining
+                _check_size(announced or 0)
+                with tqdm(total=announced, unit="B", unit_scale=True, disable=None) as bar:
+                    for chunk in response.iter_content(CHUNK):
+                        if progress.given_up:
+                            return
+                        file.write(chunk)
+                        _check_size(file.tell())
+                        progress.at = time.monotonic()
+                        bar.update(len(chunk))
+    except HTTPError as error:
+        if error.response is None or error.response.status_code in (408, 429, *range(500, 600)):
+            raise
+        raise UserError(str(error)) from None
+    except (InvalidHeader, ContentDecodingError) as error:
+        raise UserError(f"the server's answer is garbled: {error}") from None
+    except TooManyRedirects:
+        raise UserError(f"the server redirects more than {REDIRECTS} times, perhaps in a circle") from None
+    except ValueError:  # its text may quote half of a password
+        if redirected:
+            raise UserError("the server redirects to an address that is not valid") from None
+        raise UserError(
+            "not a valid address; in a user name or password write %40 for @, %3A for :, %2F for /, %3F for ? "
+            "and %23 for #, in UTF-8"
+        ) from None

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stages import files
 from stages.config import BASELINE, DEFAULT, TUNED, Task
 from stages.reporting import charts, svg
 from stages.reporting.charts import Spec
@@ -32,6 +33,9 @@ LEAST_LOSS = 1e-4
 """The lower end of the logarithmic axis of the loss, in nats."""
 
 
+FOUR_DIGITS = "%.4g"
+
+
 @dataclass(frozen=True)
 class Figure:
     name: str
@@ -45,11 +49,15 @@ class Figure:
     data: pd.DataFrame
 
     @cached_property
-    def csv(self) -> str:
-        """The data to four digits, more than a picture shows; of lines with columns for each."""
+    def table(self) -> pd.DataFrame:
+        """The data; of lines with columns for each."""
         x = self.chart["usermeta"].get("x")
-        data = charts.wide(self.data, x) if x else self.data
-        return data.to_csv(index=False, float_format="%.4g", lineterminator="\n")
+        return charts.wide(self.data, x) if x else self.data
+
+    @property
+    def csv(self) -> str:
+        """The data to four digits, more than a picture shows."""
+        return files.csv(self.table, FOUR_DIGITS)
 
     @property
     def interactive_spec(self) -> Spec:
@@ -65,7 +73,8 @@ class Figure:
 
     @property
     def _content(self) -> Spec:
-        return {"data": {"values": self.csv, "format": {"type": "csv"}}, "description": self.title}
+        values = self.table.to_csv(index=False, float_format=FOUR_DIGITS, lineterminator="\n")
+        return {"data": {"values": values, "format": {"type": "csv"}}, "description": self.title}
 
 
 class Drawing:

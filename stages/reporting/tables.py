@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages import files
 from stages.config import BASELINE, DEFAULT, TRACKS, TUNED, TUNED_CLEAN, Task, Variant
 from stages.metrics import METRICS
 from stages.networks import NETWORKS
@@ -68,7 +69,7 @@ class Table:
 
     @property
     def csv(self) -> str:
-        return self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        return files.csv(self.data, "%.6g")
 
 
 def headline(results: Results, comparison: Comparison) -> Table:
@@ -177,7 +178,7 @@ def runs(results: Results) -> str:
         **{key: pd.Categorical(results.replicas[key], list(order)) for key, order in orders.items()}
     )
     known = replicas.dropna(subset=list(orders)).sort_values([*orders, "seed", "repeat"])
-    return known.to_csv(index=False, lineterminator="\n")
+    return files.csv(known)
 
 
 def memorization(comparison: Comparison, tasks: Mapping[str, Task], confidence: float) -> Table:

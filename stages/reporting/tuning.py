@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages import search
+from stages import files, search
 from stages.config import BASELINE, DEFAULT, TUNED, TUNED_CLEAN, Params, Task, Variant
 from stages.regularizers.base import Search
 from stages.reporting import charts, overviews, pages, site
@@ -62,7 +62,7 @@ class Ladder:
 
     @property
     def csv(self) -> str:
-        return self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        return files.csv(self.data, "%.6g")
 
 
 def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[str, str | bytes]:
@@ -108,7 +108,7 @@ def build(results: Results, comparison: Comparison, drawing: Drawing) -> dict[st
             epoch_steps=[str(n) for n in sorted(ends["epochs"].unique())],
         ),
         **{f"tables/{table.name}.csv": table.csv for table in shown},
-        "tables/trials.csv": results.trials.to_csv(index=False, lineterminator="\n"),
+        "tables/trials.csv": files.csv(results.trials),
     }
 
 

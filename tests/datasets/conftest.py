@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import copy
+import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -98,6 +100,40 @@ def server() -> Iterator[Server]:
         yield state
         httpd.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def speaker() -> Iterator[Callable[..., str]]:
+    """Call it with what a server says after a request, to the byte: parts, and a pause in seconds before each but the
+    first. Returns its address."""
+    over = threading.Event()
+    servers: list[socketserver.ThreadingTCPServer] = []
+
+    def speak(*parts: bytes, pause: float = 0) -> str:
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while self.rfile.readline().strip():
+                    pass
+                with suppress(OSError):  # of a client that has had enough
+                    for part in parts:
+                        self.wfile.write(part)
+                        if over.wait(pause):
+                            break
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            block_on_close = False
+
+        server = Server(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}/one"
+
+    yield speak
+    over.set()
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
 
 import numpy as np
@@ -214,8 +215,7 @@ def test_unmatched_images_are_an_error_with_counts(run, mirror, photos, wrong, c
         return _renamed(file) if file in strange else file
 
     mirror("afhq_10_32x32", _noisy("afhq_10_32x32", labels, photos, rename, recode))
-    download.main()
-    _fails(prepare.main, capsys, "afhq_10_32x32.zip: 2 training images match no image", "2 of 31 clean images are left")
+    _fails(download.main, capsys, "2 training images match no image", "2 of 31 clean images are left")
 
 
 def test_ambiguous_images_are_an_error_with_counts(run, mirror, photos, wrong, capsys):
@@ -224,8 +224,7 @@ def test_ambiguous_images_are_an_error_with_counts(run, mirror, photos, wrong, c
     one, other = list(files)[:2]
     files[one] = files[other]
     mirror("afhq_10_32x32", files)
-    download.main()
-    _fails(prepare.main, capsys, "1 match several, or one that already has its label", "1 of 31 clean images are left")
+    _fails(download.main, capsys, "1 match several, or one that already has its label", "1 of 31 clean images are left")
 
 
 def test_wrong_counts_are_refused_at_the_door(run, mirror, photos, capsys):
@@ -257,8 +256,47 @@ def test_other_than_32x32_rgb_is_an_error(run, mirror, photos, capsys, spoil, sa
     path = "afhq/val/dog/photo_dog_001.jpg"
     files[path] = spoil(files[path])
     mirror("afhq", files)
+    _fails(download.main, capsys, "expected 40 RGB images of 32x32", said)
+    assert list((run / "data/raw/afhq").iterdir()) == []
+
+
+def _others(content):
+    return _encode(np.random.default_rng(list(content)).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("spoil", [_others, lambda content: b"no image", lambda content: _encode(_decode(content)[1:])])
+@pytest.mark.parametrize("name", ["afhq", "afhq_10_32x32"])
+def test_right_names_with_wrong_content_are_not_kept_and_a_repaired_mirror_serves(
+    run, mirror, photos, wrong, capsys, spoil, name
+):
+    other = {key: (label, spoil(content)) for key, (label, content) in photos.items()}
+    if name == "afhq":
+        mirror(name, {f"afhq/{part}/{label}/{file}": content for (part, file), (label, content) in other.items()})
+    else:
+        mirror(name, _noisy(name, wrong[name], other))
+    _fails(
+        download.main, capsys, f"{name}.zip", "expected 40" if name == "afhq" and spoil is not _others else "match no"
+    )
+    assert {path.name for path in (run / "data/raw/afhq").iterdir()} <= {"manifest.json"}
+    mirror("afhq", {f"afhq/{part}/{label}/{file}": content for (part, file), (label, content) in photos.items()})
+    mirror("afhq_10_32x32", _noisy("afhq_10_32x32", wrong["afhq_10_32x32"], photos))
+    download.main()  # the same command again
+    prepare.main()
+    _check_pool(photos, wrong)
+
+
+def test_archives_that_were_kept_before_they_were_looked_into(run, mirror, photos, capsys, monkeypatch):
+    """The error says what leads out, and it does."""
+    good = {f"afhq/{part}/{label}/{file}": content for (part, file), (label, content) in photos.items()}
+    mirror("afhq", {path: _others(content) for path, content in good.items()})
+    with monkeypatch.context() as patch:
+        patch.setattr(afhq, "_noisy", lambda *_: None)
+        download.main()
+    mirror("afhq", good)
+    _fails(prepare.main, capsys, "Delete data/raw/afhq and run `dvc repro` again")
+    shutil.rmtree("data/raw/afhq")
     download.main()
-    _fails(prepare.main, capsys, "expected 40 RGB images of 32x32", said)
+    prepare.main()
 
 
 def test_unexpected_files_are_refused_and_litter_is_not(run, mirror, photos, capsys):

@@ -11,6 +11,7 @@ import pytest
 
 from stages.datasets import archives
 from stages.errors import UserError
+from tests.datasets import hostile
 
 
 def _zip(path, *entries, compression=zipfile.ZIP_DEFLATED):
@@ -81,7 +82,16 @@ def _empty(path):
     return path
 
 
+def _before_the_file(path):
+    """A middle part is missing, so that an entry's place lies before the beginning."""
+    content = _zip(path, ("a.jpg", bytes(99)), compression=zipfile.ZIP_STORED).read_bytes()
+    path.write_bytes(content[content.index(b"PK\x01\x02") :])
+    return path
+
+
 HOSTILE = {
+    "no name": (lambda p: _zip(p, (_entry("", stat.S_IFREG | 0o644), b"x")), "relative path"),
+    "place before the file": (_before_the_file, "a.zip"),
     "absolute path": (lambda p: _zip(p, ("/etc/passwd", b"x")), "relative path"),
     "drive": (lambda p: _zip(p, ("C:/x.jpg", b"x")), "relative path"),
     "backslashes": (lambda p: _zip(p, ("..\\x.jpg", b"x")), "relative path"),
@@ -154,3 +164,11 @@ def test_a_name_cut_short_by_a_null_byte_is_refused(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"aXb.jpg", b"a\0b.jpg"))
     with pytest.raises(UserError, match="relative path"):
         list(archives.contents(path))
+
+
+def test_hundreds_of_hostile_archives_are_read_or_refused(tmp_path):
+    """`python -m tests.datasets.hostile 10000` tries more of them."""
+    found = hostile.tried(15 * len(hostile.KINDS), tmp_path)
+    for kind in hostile.KINDS:
+        assert found[kind.__name__, "read"] + found[kind.__name__, "refused"] == 15
+        assert found[kind.__name__, "refused"] > 2

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
+import socket
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages import download, prepare, tasks
+from stages import config, download, prepare, tasks
 from stages.datasets.test_set import read_test
 
 SIZE = 8
@@ -62,7 +65,7 @@ def _fails(capsys, *said):
 def _prepared(images, name, save):
     """One odd image, as the only one of its class in val: what becomes of it (SIZE, SIZE, 3)."""
     save(images / "val/ant" / name)
-    _save(images / "val/bee/plain.png", np.zeros((4, 4, 3), np.uint8))
+    _save(images / "val/bee/plain.png", np.full((4, 4, 3), 77, np.uint8))
     card = _run()
     assert card["unreadable"] == []
     return read_test().images[0]
@@ -78,8 +81,8 @@ def test_without_val_a_stratified_fifth_is_the_test_set(images):
 
 
 def test_with_val_it_is_the_test_set(images):
-    for name in ("ant", "bee"):
-        _save(images / f"val/{name}/x.png", np.zeros((5, 5, 3), np.uint8))
+    for name, grey in (("ant", 10), ("bee", 20)):
+        _save(images / f"val/{name}/x.png", np.full((5, 5, 3), grey, np.uint8))
     card = _run()
     assert card["counts"] == {"pool": {"ant": 20, "bee": 20}, "test": {"ant": 1, "bee": 1}}
     assert card["test_origin"] == "the folder val"
@@ -284,8 +287,84 @@ def test_a_folder_inside_a_class_is_refused(images, capsys):
 
 
 def test_a_broken_link_is_named(images, capsys):
-    (images / "train/ant/gone.png").symlink_to("/nowhere/gone.png")
+    (images / "train/ant/gone.png").symlink_to("00.pgn")
     _fails(capsys, "train/ant/gone.png cannot be read")
+
+
+def test_links_within_the_folder_are_followed(images):
+    _save(images / "all/x.png", np.full((4, 4, 3), 77, np.uint8))
+    (images / "train/ant/x.png").symlink_to("../../all/x.png")
+    (images / "train/ant/00.png").rename(images / "all/00.png")
+    (images / "train/ant/00.png").symlink_to(images.absolute() / "all/00.png")
+    assert _run()["counts"] == {"pool": {"ant": 17, "bee": 16}, "test": {"ant": 4, "bee": 4}}
+
+
+def test_the_folder_itself_may_be_a_link(images):
+    elsewhere = images.parent.parent / "elsewhere"
+    images.rename(elsewhere)
+    images.symlink_to(elsewhere)
+    assert sum(_run()["counts"]["pool"].values()) == 32
+
+
+@pytest.mark.parametrize("start", [download.main, config.main], ids=["download", "make repro"])
+def test_links_out_of_the_folder_and_what_is_no_file_are_named_and_refused(images, capsys, monkeypatch, start):
+    """Also before DVC opens all that lies in the folder: it would wait for a pipe for ever."""
+    monkeypatch.setattr(sys, "argv", ["stages.config"])
+    outside = images.parent / "outside"
+    _save(outside / "x.png", np.zeros((4, 4, 3), np.uint8))
+    links = {"train/ant/a.png": outside / "x.png", "train/ant/b.png": "/nowhere/b.png", "train/cow": outside}
+    links |= {"train/ant/zero.png": "/dev/zero", "train/ant/up.png": "../../../outside/x.png", "note": "/etc/hostname"}
+    for name, target in links.items():
+        (images / name).symlink_to(target)
+    os.mkfifo(images / "train/bee/pipe.png")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(os.path.relpath(images / "train/bee/socket"))
+        with pytest.raises(SystemExit):
+            start()
+    error = capsys.readouterr().err
+    for name in links:
+        assert f"{name}: a link to" in error
+    for name in ("train/bee/pipe.png", "train/bee/socket"):
+        assert f"{name}: neither a file nor a folder" in error
+    for text in (str(outside / "x.png"), "outside of data/images", "data.folder.path"):
+        assert text in error
+
+
+def test_a_pipe_that_takes_the_place_of_a_file_later(images, capsys):
+    download.main()
+    (images / "train/ant/00.png").unlink()
+    os.mkfifo(images / "train/ant/00.png")
+    with pytest.raises(SystemExit):
+        prepare.main()
+    assert "train/ant/00.png is not a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["copy", "other file format", "in val", "link"])
+def test_an_image_under_two_classes_is_named_and_refused(images, capsys, kind):
+    original = images / "train/ant/03.png"
+    copy = images / {"in val": "val/bee/z.png", "other file format": "train/bee/z.bmp"}.get(kind, "train/bee/z.png")
+    for name in ("ant", "bee") if kind == "in val" else ():
+        _save(images / f"val/{name}/x.png", np.full((5, 5, 3), 100 * (name == "bee"), np.uint8))
+    if kind == "link":
+        copy.symlink_to(original.absolute())
+    elif kind == "other file format":
+        Image.open(original).save(copy)
+    else:
+        shutil.copy(original, copy)
+    _fails(capsys, "must not lie in several classes; 1 do", f"train/ant/03.png: also {copy.relative_to(images)}")
+
+
+def test_a_test_set_that_is_a_copy_of_the_training_images(images, capsys):
+    shutil.copytree(images / "train", images / "val")
+    _fails(capsys, "every image in train of ant, bee is also in the test set (the folder val)", "Delete it")
+
+
+def test_a_test_set_that_holds_most_of_the_training_images(images, capsys):
+    shutil.copytree(images / "train", images / "val")
+    for name in ("ant", "bee"):
+        for number in range(4):
+            (images / f"val/{name}/{number:02}.png").unlink()
+    _fails(capsys, "there are 8 outside the test set", "32 more are left out, because they are also in the test set")
 
 
 def test_a_name_that_is_no_text_is_refused(images, capsys):

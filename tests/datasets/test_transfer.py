@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import itertools
 import json
 from dataclasses import replace
 
 import pytest
 
+from stages.datasets import transfer
 from stages.datasets.manifest import read_manifest
-from stages.datasets.transfer import fetch
+from stages.datasets.transfer import MismatchError, fetch
 from stages.errors import UserError, public, stage
 
 ONE, TWO = b"first file" * 1000, b"second file" * 1000
@@ -185,6 +188,121 @@ def test_a_file_that_is_not_accepted_leaves_nothing_and_no_record(served, raw):
     with pytest.raises(UserError, match=r"one\.zip is no archive"):
         _fetch(served, raw, accept)
     assert _names(raw) == []
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+BODY = b"\r\n\r\n" + ONE
+
+
+def _to(location):
+    return b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ([_to(b"/one")], "redirects more than 10 times"),
+        ([_to(b"file:///etc/passwd")], "redirects to an address of file:"),
+        ([_to(b"ftp://host/one")], "redirects to an address of ftp:"),
+        ([_to(b"http://[bad/one")], "redirects to an address that is not valid"),
+        ([_to(b"http://127.0.0.1:99999/")], "redirects to an address that is not valid"),
+        ([_to(b"//\xff\xfe")], "redirects to an address that is not valid"),
+        ([b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"], "answers 302 Found instead of a file"),
+        ([b"HTTP/1.1 204 No Content\r\n\r\n"], "answers 204 No Content instead of a file"),
+        ([b"HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\n\r\none"], "answers 206"),
+        ([OK + b"Content-Length: 999999999999999999999\r\n\r\n"], "larger than 1,073,741,824 bytes"),
+        ([OK + b"Content-Length: 5, 6" + BODY], "garbled"),
+        ([OK + b"Content-Length: 20000" + BODY], "one.zip could not be fetched"),
+        ([OK + b"Content-Length: 5" + BODY], "not whole"),
+        ([OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nfirst"], "one.zip could not be fetched"),
+        ([OK + b"Transfer-Encoding: chunked\r\n\r\nzzz\r\nfirst"], "one.zip could not be fetched"),
+        ([OK + b"Content-Encoding: gzip" + BODY], "garbled"),
+        ([OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(ONE)[:-20]], "not whole"),
+        ([OK + b"\r\n", gzip.compress(ONE)], "not whole"),
+        ([OK + b"\r\n\n <!DOCTYPE html><title>Sign in</title>"], "not whole; it is a web page"),
+        ([b"SSH-2.0-OpenSSH_9.2\r\n"], "one.zip could not be fetched"),
+        ([b""], "one.zip could not be fetched"),
+        ([OK + b"X: " + b"x" * 70_000], "one.zip could not be fetched"),
+        ([OK, *[b"X: x\r\n"] * 200], "one.zip could not be fetched"),
+    ],
+)
+def test_odd_answers_are_errors_and_leave_nothing(raw, speaker, pauses, parts, said):
+    def accept(path):
+        if path.read_bytes() != ONE:
+            raise UserError("not whole")
+
+    with pytest.raises(UserError) as error:
+        _fetch(None, raw, accept, one=speaker(*parts))
+    assert said in str(error.value)
+    assert "user name" not in str(error.value)  # it is not the user's address that is wrong
+    assert _names(raw) == []
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [OK + b"\r\n" + ONE],
+        [OK + b"Content-Length: -5" + BODY],
+        [OK + b"Content-Length: a lot" + BODY],
+        [OK + b"Content-Length: 9" + b"9" * 5000 + BODY],
+        [OK + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(ONE)],
+        [OK + b"Transfer-Encoding: chunked\r\n\r\n", b"%x\r\n%s\r\n" % (len(ONE), ONE), b"0\r\n\r\n"],
+    ],
+)
+def test_odd_headers_with_a_whole_file(raw, speaker, parts):
+    _fetch(None, raw, one=speaker(*parts))
+    assert (raw / "one.zip").read_bytes() == ONE
+
+
+@pytest.mark.parametrize("start", [OK + b"\r\n", _to(b"/one")], ids=["file", "redirect"])
+def test_an_answer_without_end_is_cut_off(raw, speaker, monkeypatch, start):
+    monkeypatch.setattr(transfer, "MAX_BYTES", 300_000)
+    with pytest.raises(UserError, match=r"larger than 300,000 bytes|more than 10 times"):
+        _fetch(None, raw, one=speaker(start, *itertools.repeat(b"x" * 65536, 1000)))
+    assert _names(raw) == []
+
+
+@pytest.mark.parametrize("start", [b"", OK, OK + b"X: ", OK + b"\r\n"], ids=["status", "headers", "header", "body"])
+def test_a_byte_now_and_then_is_given_up(raw, speaker, monkeypatch, start):
+    monkeypatch.setattr(transfer, "PATIENCE", 0.3)
+    with pytest.raises(UserError, match=r"less than 65,536 bytes in 0\.3 seconds"):
+        _fetch(None, raw, one=speaker(start, *[b"H"] * 1000, pause=0.05))
+    assert _names(raw) == []
+
+
+def test_a_server_that_says_nothing_is_given_up(raw, speaker, monkeypatch):
+    monkeypatch.setattr(transfer, "PATIENCE", 0.3)
+    with pytest.raises(UserError, match="less than"):
+        _fetch(None, raw, one=speaker(b"", b"", pause=60))
+
+
+def test_a_slow_server_may_take_longer_in_all(raw, speaker, monkeypatch):
+    monkeypatch.setattr(transfer, "PATIENCE", 0.5)
+    parts = [bytes([n]) * transfer.CHUNK for n in range(8)]
+    _fetch(None, raw, one=speaker(OK + b"\r\n", *parts, pause=0.1))
+    assert (raw / "one.zip").read_bytes() == b"".join(parts)
+
+
+def test_too_large_a_file_of_a_mirror(served, raw, tmp_path, monkeypatch):
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror/one.zip").write_bytes(ONE + b"more")
+    monkeypatch.setattr(transfer, "MAX_BYTES", len(ONE))
+    monkeypatch.setenv("REGBENCH_MIRROR", str(tmp_path / "mirror"))
+    _fetch(served, raw, one=f"{served.address}/one")
+    assert served.requests == ["/one"]
+
+
+def test_files_that_do_not_belong_together_are_not_kept(served, raw):
+    def accept(path):
+        if path.name == "two.zip":
+            raise MismatchError("not of a set with one.zip")
+
+    with pytest.raises(UserError, match=r"(?s)not of a set with one\.zip.*none is kept.*run the same command again"):
+        _fetch(served, raw, accept)
+    assert _names(raw) == ["manifest.json"]
+    served.requests.clear()
+    _fetch(served, raw)
+    assert served.requests == ["/one", "/two"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "address"])

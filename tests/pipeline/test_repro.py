@@ -77,6 +77,18 @@ def test_a_fresh_clone_needs_no_run_to_be_checked(project: Path, tmp_path: Path)
     assert repro(tmp_path / "clone", "--allow-missing", "--dry") == []
 
 
+@pytest.mark.slow
+def test_after_a_dead_server_the_same_command_gives_mlflow_the_runs(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        failed = small.run(project, "dvc", "repro", "--force", "--single-item", TARGET, check=False)
+    assert failed.returncode != 0
+    assert "run the same command again" in failed.stderr
+    assert repro(project) == [TARGET]
+
+
 def test_training_does_not_depend_on_the_test_set(project: Path) -> None:
     lock = loads_yaml((project / "dvc.lock").read_text())["stages"]
     readers = {name for name, stage in lock.items() if any(d["path"] == "data/test.npz" for d in stage.get("deps", []))}

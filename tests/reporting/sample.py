@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[2]
 TASKS = ("clean", "partly_random", "random")
 HOSTILE = "<script>alert('x')</script> & \"two\" {{ 7 * 7 }} [a](b) | c"
 """A text that HTML, Jinja and Markdown would each read as markup."""
-CLASSES = ("cat", HOSTILE, "wild")
+FORMULA = "=1+1"
+CLASSES = ("cat", HOSTILE, FORMULA)
 VARIANTS: dict[str, dict[str, Any]] = {
     "none": {"about": "The reference.", "repeats": 2},
     "l1": {"about": HOSTILE, "l1": {"strength": 1.0e-3}, "dropout": {"p": 0.5}},

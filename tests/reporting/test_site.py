@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -31,6 +32,7 @@ from tests.reporting.sample import (
     CLASSES,
     DIVERGED,
     EPOCHS,
+    FORMULA,
     HOSTILE,
     ROOT,
     SEEDS,
@@ -379,6 +381,20 @@ def test_figures_are_svg_that_turn_dark(reports: Path) -> None:
         assert "prefers-color-scheme:dark" in text
 
 
+def test_text_of_others_is_never_a_formula(reports: Path) -> None:
+    quoted = 0
+    for path in reports.rglob("*.csv"):
+        with path.open(newline="", encoding="utf-8") as file:
+            for cell in (cell for row in csv.reader(file) for cell in row):
+                quoted += cell == f"'{FORMULA}"
+                if cell.startswith(("=", "+", "-", "@")):
+                    float(cell)
+    assert quoted
+    chart = (reports / "variants/l1.html").read_text()
+    assert FORMULA in chart
+    assert f"'{FORMULA}" not in chart
+
+
 def test_text_of_others_is_never_markup(documents: dict[str, Document], reports: Path) -> None:
     for name, document in documents.items():
         html = document.path.read_text()
@@ -488,7 +504,7 @@ def test_confusion_counts_every_test_image_of_every_seed(reports: Path) -> None:
     table = pd.read_csv(reports / "figures/l1-confusion.csv")
     assert table.groupby("panel")["count"].sum().eq(TEST * SEEDS).all()
     assert np.allclose(table.groupby(["panel", "true"])["share"].sum(), 100, atol=0.01)
-    assert set(table["true"]) == set(CLASSES)
+    assert set(table["true"]) == {f"'{name}" if name == FORMULA else name for name in CLASSES}
 
 
 def test_a_project_with_an_address_links_to_it(copy: Path) -> None:

@@ -8,6 +8,7 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -17,6 +18,7 @@ from PIL import Image
 from stages.datasets import archives
 from stages.datasets.manifest import downloaded, verify
 from stages.datasets.sources.base import Decoded, LabelSet, Listing, Source
+from stages.datasets.transfer import MismatchError
 from stages.datasets.transfer import fetch as fetch_files
 from stages.errors import UserError
 from stages.tasks import Images, Labels
@@ -46,7 +48,7 @@ class Member:
     file: str
 
 
-def accept(path: Path) -> None:
+def check_counts(path: Path) -> None:
     """Raise `UserError` unless the archive is complete, safe to read and has as many images as it should."""
     members = [member for name, _ in archives.contents(path) if (member := _member(path, name))]
     if path.name == ARCHIVES["clean"]:
@@ -80,9 +82,11 @@ def _listing(path: Path) -> Listing:
 
 
 class Reference:
-    """The clean training images, to be found by the bytes of the file, by pixels, or by file name."""
+    """The clean training images, to be found by the bytes of the file, by pixels, or by file name and likeness."""
 
     def __init__(self, digests: Sequence[bytes], images: Images, files: Sequence[str]) -> None:
+        self.images = images
+        self.mean = images.mean(0)
         self.files = files
         self.by_bytes = _positions(digests)
         self.by_pixels = _positions([image.tobytes() for image in images])
@@ -91,18 +95,57 @@ class Reference:
     def find(self, content: bytes, file: str) -> tuple[str, list[int]]:
         """How an image was found, and its positions: several if both images and names are identical."""
         how, found = "file content", self.by_bytes.get(_digest(content), [])
-        if not found:
-            image = _pixels(content)
-            how, found = "pixels", [] if isinstance(image, str) else self.by_pixels.get(image.tobytes(), [])
-        if not found:
-            how, found = "file name", self.by_name.get(file, [])
+        if not found and not isinstance(image := _pixels(content), str):
+            how, found = "pixels", self.by_pixels.get(image.tobytes(), [])
+            if not found:
+                named = self.by_name.get(file, [])
+                how, found = "file name", [position for position in named if self._alike(image, position)]
         if len(found) > 1:
             found = [position for position in found if self.files[position] == file] or found
         return how, found
 
+    def _alike(self, image: Images, position: int) -> bool:
+        """Whether an image is nearer to a clean one than the mean of all is: another one of that name is not."""
+        clean = self.images[position]
+        return bool(np.square(clean - image.astype(float)).sum() < np.square(clean - self.mean).sum())
+
+
+class Clean:
+    """The images of the clean archive. Raises `UserError` unless all of them can be read and are of the right kind."""
+
+    def __init__(self, path: Path) -> None:
+        self.members: list[Member] = []
+        self.digests: list[bytes] = []
+        pixels, wrong = [], Counter[str]()
+        for name, content in archives.contents(path):
+            if member := _member(path, name):
+                image = _pixels(content)
+                if isinstance(image, str):
+                    wrong[image] += 1
+                else:
+                    self.members.append(member)
+                    self.digests.append(_digest(content))
+                    pixels.append(image)
+        if wrong:
+            raise UserError(
+                f"{path.name}: expected {sum(wrong.values()) + len(pixels):,} RGB images of {SIDE}x{SIDE}; found "
+                + ", ".join(f"{count:,} {what}" for what, count in sorted(wrong.items()))
+            )
+        self.images = np.stack(pixels)
+        self.labels = np.array([member.label for member in self.members], np.int64)
+        self.train = np.array([member.part == "train" for member in self.members])
+
+    def reference(self) -> Reference:
+        return Reference(
+            [digest for digest, inside in zip(self.digests, self.train, strict=True) if inside],
+            self.images[self.train],
+            [member.file for member, inside in zip(self.members, self.train, strict=True) if inside],
+        )
+
 
 def _noisy(path: Path, reference: Reference, nominal_rate: float) -> LabelSet:
-    """The labels that an archive gives to the clean training images."""
+    """The labels that an archive gives to the clean training images. Raises `MismatchError` unless they are the same
+    images."""
     labels = np.full(len(reference.files), -1, np.int64)
     found_by = Counter[str]()
     unmatched, ambiguous = [], []
@@ -121,10 +164,10 @@ def _noisy(path: Path, reference: Reference, nominal_rate: float) -> LabelSet:
     missing = int((labels < 0).sum())
     if unmatched or ambiguous or missing:
         first = next(iter(unmatched + ambiguous), "none")
-        raise UserError(
+        raise MismatchError(
             f"{path.name}: {len(unmatched):,} training images match no image of {ARCHIVES['clean']}, by content or by "
-            f"name; {len(ambiguous):,} match several, or one that already has its label (the first: {first}); "
-            f"{missing:,} of {len(labels):,} clean images are left without a label"
+            f"name and likeness; {len(ambiguous):,} match several, or one that already has its label (the first: "
+            f"{first}); {missing:,} of {len(labels):,} clean images are left without a label"
         )
     matched = ", ".join(f"{count:,} by {how}" for how, count in found_by.items())
     return LabelSet(labels, f"{path.name}, images matched to the clean ones: {matched}", nominal_rate)
@@ -182,42 +225,36 @@ class Afhq(Source):
         return SIDE, SIDE, 3
 
     def fetch(self, raw: Path) -> None:
+        @cache
+        def reference() -> Reference:
+            return Clean(raw / ARCHIVES["clean"]).reference()
+
+        def accept(path: Path) -> None:
+            check_counts(path)
+            if path.name == ARCHIVES["clean"]:
+                Clean(path)
+            else:
+                _noisy(path, reference(), 0.0)
+
         fetch_files("afhq", {ARCHIVES[name]: url for name, url in URLS.items()}, LICENCE, accept, raw)
 
     def decode(self, raw: Path) -> Decoded:
         files = downloaded("afhq", raw).files
         for name in ARCHIVES.values():
             verify(raw / name, files[name])
-        members, digests, pixels, wrong = [], [], [], Counter[str]()
-        clean = raw / ARCHIVES["clean"]
-        for name, content in archives.contents(clean):
-            if member := _member(clean, name):
-                image = _pixels(content)
-                if isinstance(image, str):
-                    wrong[image] += 1
-                else:
-                    members.append(member)
-                    digests.append(_digest(content))
-                    pixels.append(image)
-        if wrong:
-            raise UserError(
-                f"{clean.name}: expected {sum(wrong.values()) + len(members):,} RGB images of {SIDE}x{SIDE}; found "
-                + ", ".join(f"{count:,} {what}" for what, count in sorted(wrong.items()))
-            )
-        images, labels = np.stack(pixels), np.array([member.label for member in members], np.int64)
-        train = np.array([member.part == "train" for member in members])
-        reference = Reference(
-            [digest for digest, inside in zip(digests, train, strict=True) if inside],
-            images[train],
-            [member.file for member, inside in zip(members, train, strict=True) if inside],
-        )
-        noisy = {name: _noisy(raw / ARCHIVES[name], reference, NOMINAL_RATES[name]) for name in NOMINAL_RATES}
+        try:
+            clean = Clean(raw / ARCHIVES["clean"])
+            reference = clean.reference()
+            noisy = {name: _noisy(raw / ARCHIVES[name], reference, NOMINAL_RATES[name]) for name in NOMINAL_RATES}
+        except UserError as error:  # they were fetched when `accept` did not look into them yet
+            raise UserError(f"{error}. Delete {raw} and run `dvc repro` again") from None
+        images, labels, train = clean.images, clean.labels, clean.train
         return Decoded(
             images[train],
-            LabelSet(labels[train], f"{clean.name}, as published", 0.0),
+            LabelSet(labels[train], f"{ARCHIVES['clean']}, as published", 0.0),
             images[~train],
             labels[~train],
-            f"the folder val of {clean.name}",
+            f"the folder val of {ARCHIVES['clean']}",
             CLASSES,
             noisy,
         )

@@ -91,6 +91,10 @@ class Source(BaseModel):
         """The user's own folder that it reads; None if there is none."""
         return None
 
+    def check(self) -> None:
+        """Raise `UserError` if that folder holds what must not be opened. DVC opens all that lies there, so this comes
+        before it."""
+
     def fetch(self, raw: Path) -> None:
         """Put the files and their manifest into a folder; what is already there and complete is not downloaded again.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,6 +19,7 @@ from pydantic import Field
 from tqdm import tqdm
 
 from stages import rng
+from stages.datasets.duplicates import among
 from stages.datasets.manifest import Entry, Manifest, downloaded, write_manifest
 from stages.datasets.sampling import draw
 from stages.datasets.sources.base import Decoded, LabelSet, Source
@@ -46,6 +50,11 @@ def _arranged(folder: Path, images: Mapping[str, Images], unreadable: Mapping[st
             f"{folder}: train and val must hold the same classes; only one of them has readable images of "
             + ", ".join(different)
         )
+    if several := _in_several_classes(images):
+        raise UserError(
+            f"{folder}: the same image must not lie in several classes; {len(several):,} do, equal in every pixel "
+            "after resizing. Keep each in one, and delete the others:\n" + _listed(several)
+        )
     labels = np.searchsorted(names, of_class).astype(np.int64)
     if classes["val"]:
         test, origin = np.flatnonzero(part == "val"), "the folder val"
@@ -59,6 +68,13 @@ def _arranged(folder: Path, images: Mapping[str, Images], unreadable: Mapping[st
             )
     pool = np.setdiff1d(np.arange(len(labels)), test)
     pixels = np.stack(list(images.values()))
+    left = labels[pool[~among(pixels[pool], pixels[test])]]
+    if copied := [name for k, name in enumerate(names) if k not in left]:
+        raise UserError(
+            f"{folder}: every image in train of {', '.join(copied)} is also in the test set ({origin}), where networks "
+            "must not have seen it. Delete it in one of the two"
+            + (", or all of val: then a part of train becomes the test set" if classes["val"] else "")
+        )
     return Decoded(
         pixels[pool],
         LabelSet(labels[pool], "the names of the folders", 0.0),
@@ -68,6 +84,18 @@ def _arranged(folder: Path, images: Mapping[str, Images], unreadable: Mapping[st
         tuple(names),
         unreadable=unreadable,
     )
+
+
+def _in_several_classes(images: Mapping[str, Images]) -> dict[str, str]:
+    """For each image that lies in the folders of several classes its first file, and the others."""
+    files = defaultdict(list)
+    for name, image in images.items():
+        files[hashlib.sha256(image.tobytes()).digest()].append(name)
+    return {
+        first: f"also {', '.join(others)}"
+        for first, *others in files.values()
+        if len({PurePosixPath(name).parts[1] for name in (first, *others)}) > 1
+    }
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -86,11 +114,17 @@ def _files(folder: Path) -> Iterator[str]:
 def _entry(path: Path) -> Entry:
     try:
         str(path).encode()
+        if path.exists() and not path.is_file():  # it may have taken the place of the file since `check`
+            raise UserError(f"{path} is not a file")
         return Entry.of(path, None, None)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeEncodeError:
         raise UserError(f"the name {str(path)!r} is not valid UTF-8; rename it") from None
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -151,8 +185,31 @@ class Folder(Source):
     def reads(self) -> Path | None:
         return Path(self.path)
 
+    def check(self) -> None:
+        """Refuse what cannot be read to its end, as a pipe or a device, and links to what lies elsewhere."""
+        folder = Path(self.path)
+        root = os.path.realpath(folder)
+        refused = {}
+        try:
+            for place, folders, files in os.walk(folder, onerror=_raise):
+                for path in (Path(place, name) for name in (*folders, *files)):
+                    kind = path.lstat().st_mode
+                    if stat.S_ISLNK(kind):
+                        if not Path(target := os.path.realpath(path)).is_relative_to(root):
+                            refused[str(path)] = f"a link to {target}, outside of {folder}"
+                    elif not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                        refused[str(path)] = "neither a file nor a folder, but a pipe, a socket or a device"
+        except OSError as error:
+            raise UserError(f"{error.filename} cannot be read: {error.strerror}") from None
+        if refused:
+            raise UserError(
+                f"{folder} holds what is not read. Delete it, or put the files themselves there; if all your images "
+                f"lie elsewhere, name their folder in params.yaml (data.folder.path):\n" + _listed(refused)
+            )
+
     def fetch(self, raw: Path) -> None:
         """Nothing is copied: the manifest lists the files as they are now."""
+        self.check()
         folder = Path(self.path)
         files = {name: _entry(folder / name) for name in sorted(_files(folder))}
         if not any(name.startswith("train/") for name in files):
