@@ -16,8 +16,8 @@ import torch
 import vl_convert
 from numpy.typing import NDArray
 from scipy import linalg, stats
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
@@ -49,8 +49,8 @@ def _steps(optimizer: Callable[[list[torch.Tensor]], torch.optim.Optimizer]) -> 
 
 def _classifiers() -> Outcome:
     x, y = drawn(120, 64), np.arange(120) % 3
-    forest = RandomForestClassifier(10, random_state=0).fit(x, y)
-    return np.concatenate([forest.predict_proba(x), LogisticRegression(max_iter=200).fit(x, y).predict_proba(x)])
+    models = DecisionTreeClassifier(max_features="sqrt", random_state=0), LogisticRegression(max_iter=200)
+    return np.concatenate([model.fit(x, y).predict_proba(drawn(50, 64)) for model in models])
 
 
 def _chart() -> Outcome:
