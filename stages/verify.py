@@ -59,14 +59,14 @@ def here(record: bool) -> int:
         selftest=selftest.hashes(),
         author=records.author(records.of_results(records.read(), published.digest)),
     )
-    print(page.text(found))
     kept = keep(found, published.digest) if record and found.outcome != "changed" else None
     files.write_json(FILE, page.content(found) | {"record": kept and str(kept)})
-    print(f"\n{FILE} has the same in full.")
+    lines = [page.text(found), "", f"{FILE} has the same in full."]
     if kept:
-        print(f"{kept} records it. Commit it; after `make repro` the methods page names this machine.")
+        lines.append(f"{kept} records it. Commit it; after `make repro` the methods page names this machine.")
     elif record:
-        print("Not recorded: a machine vouches for results only where a reader would conclude the same.")
+        lines.append("Not recorded: a machine vouches for results only where a reader would conclude the same.")
+    print("\n".join(lines))
     return int(found.outcome == "changed")
 
 

@@ -12,7 +12,7 @@ from stages.verification.records import Machine
 
 INSTRUCTIONS = ("avx2", "fma3", "avx512_f", "avx512_bf16", "amx_tile", "sve", "sve2", "neon", "bf16")
 """Those by which libraries choose their kernels."""
-LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "vl-convert-python")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "vl-convert-python")
 
 
 def this() -> Machine:
@@ -25,5 +25,6 @@ def this() -> Machine:
         instructions=[name for name in INSTRUCTIONS if found.get(name)],
         arithmetic=ARITHMETIC,
         kernels=torch.backends.cpu.get_cpu_capability(),
-        versions={"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        versions={"python": platform.python_version(), "torch": torch.__version__}
+        | {name: version(name) for name in LIBRARIES},
     )

@@ -112,7 +112,9 @@ def _listed(title: str, names: Sequence[str]) -> list[str]:
 def _stages(found: Verification) -> Iterator[str]:
     yield from _listed("same to the byte", found.same)
     yield from _listed("different", found.different)
-    yield from _listed("left out", [*rule.LEFT_OUT, "they measure time, which differs between any two runs"])
+    yield from _wrapped(
+        f"{'left out':<18}{', '.join(rule.LEFT_OUT)}: they measure time, which differs between any two runs"
+    )
     yield from _listed("changed code", found.code)
     yield from _listed("changed files", found.files)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-DATE = "2026-11-27"
+DATE = "2026-11-26"
 """When the rule was written; no run on another machine had been compared by it then."""
 SHARE = 0.1
 """How far a published number may move, as a share of the half-width of its interval."""
