@@ -40,9 +40,11 @@ def here(record: bool) -> int:
     commit = runs.head()
     lock = runs.committed(runs.LOCK)
     runs.same_experiment()
-    names = runs.names()
+    state = runs.state()
+    names = list(state)
     before = runs.stages(lock, names, f"of the commit {commit[:10]}")
     after = runs.stages(runs.present(runs.LOCK), names, "here")
+    runs.check(state)
     published, own = read()
     conditions = runs.conditions()
     if record:

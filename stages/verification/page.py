@@ -136,7 +136,11 @@ def _moves(moves: Sequence[Move]) -> Iterator[str]:
     for move in moves:
         title = f"{move.number} of {move.metric}"
         size = f"{move.size:.3g} {'points' if move.unit == '%' else move.unit}".strip()
-        share = f"{100 * move.share:.2g} %" if math.isfinite(move.share) else "no interval"
+        share = (
+            f"{100 * move.share:{'.3g' if move.share < 1 else ',.0f'}} %"
+            if math.isfinite(move.share)
+            else "no interval"
+        )
         yield f"{title:<34}{size:>22}{share:>22}  {move.share_where}"
 
 

@@ -26,6 +26,8 @@ VERIFIED = "reports/verified"
 ASIDE = ("reports/timing/", f"{VERIFIED}/")
 """What differs between any two runs, and what verifying itself adds."""
 AGAIN = "run `make repro`, or `make verify FRESH=1`, which needs no results here"
+Problem = tuple[str, str]
+"""A path, and whether it is `deleted`, `damaged` or, being what a stage depends on, another than it was: `late`."""
 
 
 @dataclass(frozen=True)
@@ -103,35 +105,34 @@ def stages(lock: str, names: Sequence[str], where: str) -> dict[str, Stage]:
     return found
 
 
-def names() -> list[str]:
-    """The stages of `dvc.yaml` that are compared, once what they made is there, undamaged and up to date.
-
-    Raises `UserError` where it is not.
-    """
+def state() -> dict[str, list[Problem]]:
+    """The stages of `dvc.yaml` that are compared, in order, each with what is not as it left or found it."""
     try:
         with Repo() as repo:
-            found = [stage.addressing for stage in repo.index.stages]
+            names = [stage.addressing for stage in repo.index.stages]
             status = repo.status()
     except DvcException as error:
         raise UserError(f"DVC cannot tell the state of the results: {error}") from None
-    compared = [name for name in found if name not in LEFT_OUT]
-    problems = {name: list(_problems(status[name])) for name in compared if name in status}
-    gone = [path for own in problems.values() for path, how in own if how == "deleted"]
+    return {name: list(_problems(status.get(name, ()))) for name in names if name not in LEFT_OUT}
+
+
+def check(found: Mapping[str, Sequence[Problem]]) -> None:
+    """Raises `UserError` unless what the stages made is there, undamaged and up to date."""
+    gone, broken = (
+        [path for own in found.values() for path, how in own if how == kind] for kind in ("deleted", "damaged")
+    )
     if gone:
         raise UserError(f"missing: {_some(gone)}; {AGAIN}")
-    broken = [path for own in problems.values() for path, how in own if how == "damaged"]
     if broken:
         raise UserError(
             f"not as the stage that wrote it left it: {_some(broken)}; `make repro` makes damaged results again"
         )
-    late = [f"{name} ({_some([path for path, _ in own])})" for name, own in problems.items() if own]
+    late = [f"{name} ({_some([path for path, _ in own])})" for name, own in found.items() if own]
     if late:
         raise UserError(f"not up to date: {_some(late)}; {AGAIN}")
-    return compared
 
 
-def _problems(status: Sequence[str | Mapping[str, Mapping[str, str]]]) -> Iterator[tuple[str, str]]:
-    """Each path that is not as a stage left or found it, and whether it is `deleted`, `damaged` or only `late`."""
+def _problems(status: Sequence[str | Mapping[str, Mapping[str, str]]]) -> Iterator[Problem]:
     for entry in status:
         if isinstance(entry, str):  # its command is new, or it has never run
             yield entry, "late"
