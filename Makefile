@@ -10,15 +10,18 @@ INSTALL := -m pip install --quiet --disable-pip-version-check
 SOURCE ?=
 PROFILE ?=
 TORCH_INDEX ?=
+FRESH ?=
+RECORD ?=
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro ui test bench lint audit clean
+.PHONY: help setup repro verify ui test bench lint audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 	@echo
 	@echo "  make repro SOURCE=afhq    the real benchmark: Animal Faces from osf.io (SOURCE: a file of stages/datasets/sources/)"
+	@echo "  make verify FRESH=1       runs the pipeline of the commit in a temporary clone first; RECORD=1 records the machine"
 	@echo "  make repro PROFILE=full   every variant on every task, for days (PROFILE: a file of profiles/; default leads back)"
 
 setup: $(READY) ## create the environment in .venv
@@ -45,6 +48,10 @@ repro: $(READY) ## run the pipeline: data, training, evaluation, the site in rep
 	@$(BIN)/python -m stages.start
 	@$(RUN) dvc repro
 	@echo "the site: reports/index.html"
+
+verify: $(READY) ## compare the results here with those committed, and say whether a reader would conclude the same
+	@$(if $(FRESH),,$(BIN)/python -m stages.start)
+	@$(BIN)/python -m stages.verify "fresh=$(FRESH)" "record=$(RECORD)"
 
 ui: $(READY) ## compare the runs in MLflow at http://127.0.0.1:5000 (PORT=... for another port)
 	@$(RUN) python -m stages.ui "$(PORT)"

@@ -33,9 +33,11 @@ def main() -> None:
     from stages import documents
     from stages.documents import claims_page
     from stages.documents import pages as document_pages
+    from stages.metrics import METRICS
     from stages.reporting import grid, pages, recommendation, results, site, tuning, variants
     from stages.reporting.comparison import Comparison
     from stages.reporting.figures import Drawing
+    from stages.verification import conclusions, records
 
     params = config.load()
     names = documents.settings(params).keys()
@@ -43,10 +45,15 @@ def main() -> None:
     ledger = claims_page.read(REPORTS / "claims.json")
     comparison = Comparison(found.comparisons, tuple(params.variants), tuple(params.tasks))
     judged = claims_page.figures(ledger.claims)
+    whole = Comparison(found.comparisons, tuple(params.variants), tuple(params.all_tasks))
+    table = conclusions.published(whole.frame(METRICS))
+    claims = (REPORTS / "claims.json").read_text(encoding="utf-8")
+    verified = records.of_results(records.read(), conclusions.read(table, claims, "here").digest)
     with Drawing() as drawing:
         drawing.add(judged)
         content = {
-            **pages.build(found, comparison, claims_page.counts(ledger.claims), drawing),
+            **pages.build(found, comparison, claims_page.counts(ledger.claims), verified, drawing),
+            "tables/comparisons.csv": table,
             **variants.build(found, comparison, drawing),
             **recommendation.build(found, comparison, drawing),
             **tuning.build(found, comparison, drawing),

@@ -47,7 +47,7 @@ def make(folder: Path, **changes: Any) -> Path:
     shutil.copy(ROOT / "data/README.md", folder / "data")
     for name in ("dvc.yaml", "pyproject.toml", ".gitignore", ".dvcignore", "README.md"):
         shutil.copy(ROOT / name, folder / name)
-    (folder / "reports").mkdir(exist_ok=True)
+    (folder / "reports/verified").mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(dumps_yaml(params(**changes)))
     return folder
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from stages.reporting.comparison import Comparison, Estimate
 from stages.reporting.results import Results
 from stages.reporting.summary import points
 from stages.statistics import MEANINGFUL
+from stages.verification import rule
+from stages.verification.records import Record
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,15 @@ class Finding:
 
 
 def build(
-    results: Results, comparison: Comparison, verdicts: Mapping[str, int], drawing: figures.Drawing
+    results: Results,
+    comparison: Comparison,
+    verdicts: Mapping[str, int],
+    verified: Sequence[Record],
+    drawing: figures.Drawing,
 ) -> dict[str, str | bytes]:
     """The pages on all variants together, with their tables and the sample images, by path; their figures are drawn.
 
-    `verdicts` says how many claims got each verdict.
+    `verdicts` says how many claims got each verdict, `verified` on which machines these results were found again.
     """
     tasks = results.params.tasks
     noisy = tables.noisy_ones(tasks)
@@ -78,6 +84,8 @@ def build(
         "crossed": crossed,
         "applicable": applicable,
         "verdicts": verdicts,
+        "verified": verified,
+        "rule": rule,
         "counts": counts,
         "listed": listed,
         "sheets": sheets,

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small.run(folder, "git", "init", "--quiet", "--initial-branch=main")
     for key, value in {"user.name": "A user", "user.email": "user@example.org", "gc.auto": "0"}.items():
         small.run(folder, "git", "config", key, value)
+    for kept in ("data/images", "reports/verified"):
+        (folder / kept / ".gitkeep").touch()
     repro(folder)
     commit(folder)
     return folder
@@ -303,3 +306,54 @@ def test_a_killed_pipeline_goes_on_and_ends_the_same(project: Path) -> None:
     repro(project)
     assert (project / "dvc.lock").read_bytes() == before
     assert repro(project) == []
+
+
+@pytest.mark.slow
+def test_a_run_in_a_temporary_clone_gives_the_same(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    status = small.run(project, "git", "status", "--porcelain").stdout
+    assert "IDENTICAL. All 12 stages" in small.stage(project, "verify", "fresh=1").stdout
+    assert json.loads((project / "data/verification.json").read_text())["outcome"] == "identical"
+    assert list(tmp_path.iterdir()) == []
+    assert small.run(project, "git", "status", "--porcelain").stdout == status
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_temporary_clone_vanishes_when_it_is_interrupted(project: Path, tmp_path: Path, number: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stages.verify", "fresh=1"],
+        cwd=project,
+        env=small.environment(project) | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "'train'" in line:
+            break
+    time.sleep(1)  # somewhere in the start or the work of the training
+    process.send_signal(number)
+    said = process.stdout.read()
+    assert process.wait() == 130
+    process.stdout.close()
+    assert "the temporary clone is deleted" in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_record_of_this_machine_is_on_the_page_and_leaves_a_clean_tree(project: Path) -> None:
+    small.stage(project, "verify", "record=1")
+    assert repro(project) == ["report", "track"]
+    page = (project / "reports/methods.html").read_text()
+    assert "on which they were made" in page
+    commit(project)
+    assert len(repro(project, "--force")) == 12
+    assert small.run(project, "git", "status", "--porcelain").stdout == ""
+    assert "IDENTICAL. All 12 stages" in small.stage(project, "verify").stdout
+    small.run(project, "git", "reset", "--quiet", "--hard", "HEAD~1")
+    restore(project)
