@@ -23,7 +23,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 """Small settings of all documents, as `params.yaml` has them."""
 SHORTER: dict[str, dict[str, Any]] = {
     "decay_scaling.experiment": {"SEEDS": 2},
-    "face_notebook.toy_dropout": {"NOTEBOOK_STEPS": 100, "MEASURE_EVERY": 10, "PREDICT_EVERY": 50},
+    "face_notebook.toy_dropout": {"UNITS": (1, 60, 100, 1)},
     "linear_decay.experiment": {"EPOCHS": 5, "CHAPTER_EPOCHS": 2, "STEEP_EPOCHS": 5, "EXACT_STEPS": 20},
     "logistic_decay.experiment": {"SHUFFLES": 2, "EPOCHS": 5, "ADAM_EPOCHS": 20, "FAIR_EPOCHS": 20, "FRESH_TEST": 1000},
     "mnist_mlp.experiment": {"REPORTED_STEP": 2},
@@ -49,10 +49,31 @@ def replay() -> None:
     main_of("replay")()
 
 
+def evaluate() -> None:
+    """As QEMU 7.2 can: it crashes where NumPy sorts with AVX2 by places, as `unique` does for trees unless asked for
+    the first of equals, too."""
+    import numpy as np
+
+    unique = np.unique
+
+    def with_places(values: Any, *arguments: Any, **options: Any) -> Any:
+        if not arguments and options == {"return_inverse": True}:
+            return unique(values, return_index=True, return_inverse=True)[::2]
+        return unique(values, *arguments, **options)
+
+    np.unique = with_places
+    main_of("evaluate")()
+    np.unique = unique
+
+
 PARTS = {
-    **{name: document(name) for name in DOCUMENTS},
+    "tune": main_of("tune"),
+    "train": main_of("train"),
+    "evaluate": evaluate,
+    "compare": main_of("compare"),
     "replay": replay,
-    **{name: main_of(name) for name in ("evaluate", "compare", "claims")},
+    **{name: document(name) for name in DOCUMENTS},
+    "claims": main_of("claims"),
 }
 """In an order in which each finds what it needs."""
 

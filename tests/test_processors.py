@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import loads_yaml
 
 from tests import parts, small
 
@@ -57,23 +58,28 @@ def test_bits_on_an_emulated_processor(processor: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with trained networks, in which none of the parts has run."""
-    folder = small.make(tmp_path_factory.mktemp("trained"), documents=parts.DOCUMENTS)
-    for stage in ("download", "prepare", "plan", "tune", "train"):
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with networks of each kind to train, in which none of the parts has run."""
+    own = loads_yaml((small.ROOT / "params.yaml").read_text())["variants"]
+    for network in ("conv", "resnet"):
+        own[network]["training"] |= {"width": 0.25, "epochs": 2}
+    variants = {name: own[name] for name in ("none", "everything", "conv", "resnet")}
+    changes = {"variants": variants, "training__epochs": 2, "tune__searches": 1, "documents": parts.DOCUMENTS}
+    folder = small.make(tmp_path_factory.mktemp("prepared"), **changes)
+    for stage in ("download", "prepare", "plan"):
         small.stage(folder, stage)
     return folder
 
 
 @pytest.fixture(scope="module")
-def expected(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
+def expected(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
     """What the parts give on this processor."""
-    return results(trained, tmp_path_factory.mktemp("here") / "project")
+    return results(prepared, tmp_path_factory.mktemp("here") / "project")
 
 
-def results(trained: Path, folder: Path, processor: str | None = None) -> Results:
+def results(prepared: Path, folder: Path, processor: str | None = None) -> Results:
     """All files, by path, after the parts have run in a copy of the project. Only an emulator may crash."""
-    shutil.copytree(trained, folder)
+    shutil.copytree(prepared, folder)
     left = list(parts.PARTS)
     for _ in range(1 + CRASHES * bool(processor)):
         done = python(processor, folder, "-m", "tests.parts", *left)
@@ -88,14 +94,14 @@ def results(trained: Path, folder: Path, processor: str | None = None) -> Result
 @on_x86
 @emulated
 @pytest.mark.parametrize("processor", PROCESSORS)
-def test_parts_on_an_emulated_processor(trained: Path, expected: Results, tmp_path: Path, processor: str) -> None:
-    found = results(trained, tmp_path / "project", processor)
+def test_parts_on_an_emulated_processor(prepared: Path, expected: Results, tmp_path: Path, processor: str) -> None:
+    found = results(prepared, tmp_path / "project", processor)
     assert [name for name in expected if found.get(name) != expected[name]] == []
 
 
 @pytest.mark.slow
-def test_parts_elsewhere(trained: Path, expected: Results, tmp_path: Path) -> None:
+def test_parts_elsewhere(prepared: Path, expected: Results, tmp_path: Path) -> None:
     """In another folder, with other surroundings and on one core."""
     with small.other_surroundings():
-        found = results(trained, tmp_path / small.ELSEWHERE)
+        found = results(prepared, tmp_path / small.ELSEWHERE)
     assert [name for name in expected if found.get(name) != expected[name]] == []
