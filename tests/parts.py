@@ -31,22 +31,18 @@ SHORTER: dict[str, dict[str, Any]] = {
 """What the experiments themselves take time for, which no setting changes."""
 
 
-def document(name: str) -> Callable[[], None]:
-    def run() -> None:
-        sys.argv = ["document", name]
-        import_module("stages.document").main()
+def run(stage: str, *arguments: str) -> Callable[[], None]:
+    def main() -> None:
+        sys.argv = [stage, *arguments]
+        import_module(f"stages.{stage}").main()
 
-    return run
-
-
-def main_of(stage: str) -> Callable[[], None]:
-    return lambda: import_module(f"stages.{stage}").main()
+    return main
 
 
 def replay() -> None:
     notebook = import_module("stages.documents.face_notebook.replay")
     notebook.EXPERIMENTS = {name: replace(one, epochs=2) for name, one in notebook.EXPERIMENTS.items()}
-    main_of("replay")()
+    run("replay")()
 
 
 def evaluate() -> None:
@@ -62,18 +58,18 @@ def evaluate() -> None:
         return unique(values, *arguments, **options)
 
     np.unique = with_places
-    main_of("evaluate")()
+    run("evaluate")()
     np.unique = unique
 
 
 PARTS = {
-    "tune": main_of("tune"),
-    "train": main_of("train"),
+    "tune": run("tune"),
+    "train": run("train"),
     "evaluate": evaluate,
-    "compare": main_of("compare"),
+    "compare": run("compare"),
     "replay": replay,
-    **{name: document(name) for name in DOCUMENTS},
-    "claims": main_of("claims"),
+    **{name: run("document", name) for name in DOCUMENTS},
+    "claims": run("claims"),
 }
 """In an order in which each finds what it needs."""
 
