@@ -6,14 +6,29 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 ROOT = Path(__file__).parent.parent
 VARIANTS = ("none", "l1", "everything")
 DAMAGES = ("empty", "cut", "turned", "zeroed", "folder")
+ELSEWHERE = "another place, ö/x"
+"""A path with what paths seldom have."""
+SURROUNDINGS = {
+    "OMP_NUM_THREADS": "3",
+    "MKL_NUM_THREADS": "3",
+    "OPENBLAS_NUM_THREADS": "3",
+    "PYTHONHASHSEED": "7",
+    "TZ": "Pacific/Kiritimati",
+    "LC_ALL": "C",
+    "COLUMNS": "40",
+}
+"""What no result may depend on, and other tests leave as it is."""
 
 
 def params(**changes: Any) -> dict[str, Any]:
@@ -56,6 +71,23 @@ def environment(folder: Path) -> dict[str, str]:
     """The environment in which a command in ``folder`` finds its own code, not that of this checkout."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "PYTHONPATH": str(folder)}
+
+
+@contextmanager
+def other_surroundings() -> Iterator[None]:
+    """Commands run on one core, with other variables of the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SURROUNDINGS.items():
+            patch.setenv(name, value)
+        if not hasattr(os, "sched_setaffinity"):  # not Linux
+            yield
+            return
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cores)})
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, cores)
 
 
 def run(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -64,14 +64,15 @@ def test_a_second_run_has_nothing_to_do(project: Path) -> None:
     assert small.run(project, "git", "status", "--porcelain").stdout == ""
 
 
-def test_a_forced_run_gives_the_same_to_the_byte(project: Path) -> None:
-    before = (project / "dvc.lock").read_bytes()
-    report = small.contents(project / "reports")
-    shutil.rmtree(project / ".cache")  # or finished trials and replicas would be found and not trained
-    assert len(repro(project, "--force")) == 12
-    assert (project / "dvc.lock").read_bytes() == before
-    assert small.contents(project / "reports") == report
-    assert small.run(project, "git", "status", "--porcelain").stdout == ""
+def test_a_forced_run_elsewhere_gives_the_same_to_the_byte(project: Path, tmp_path: Path) -> None:
+    """In another folder, with other surroundings and on one core."""
+    clone = shutil.copytree(project, tmp_path / small.ELSEWHERE, symlinks=True)
+    shutil.rmtree(clone / ".cache")  # or finished trials and replicas would be found and not trained
+    with small.other_surroundings():
+        assert len(repro(clone, "--force")) == 12
+    assert (clone / "dvc.lock").read_bytes() == (project / "dvc.lock").read_bytes()
+    assert small.contents(clone / "reports") == small.contents(project / "reports")
+    assert small.run(clone, "git", "status", "--porcelain").stdout == ""
 
 
 def test_a_fresh_clone_needs_no_run_to_be_checked(project: Path, tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ def train(
         with torch.no_grad():
             train_acc, train_loss = measure(measured)
             val_acc, val_loss = measure([(forward(architecture, layers, val_x), val_y)])
-            norm = sum(value.norm() ** 2 for value in parameters.values()) ** 0.5
+            norm = math.hypot(*(float(value.norm()) for value in parameters.values()))
         if experiment.patience is not None:
             if val_acc > best:
                 best, waited = val_acc, 0
@@ -252,7 +252,7 @@ def train(
                 waited += 1
             if waited > experiment.patience:  # the notebook drops the figures of the epoch in which it stops
                 break
-        rows.append((epoch, train_acc, val_acc, float(norm), train_loss, val_loss))
+        rows.append((epoch, train_acc, val_acc, norm, train_loss, val_loss))
     after = parameters if experiment.patience is None else kept
     return Replayed(
         pd.DataFrame(rows, columns=["epoch", "train_acc", "val_acc", "param_norm", "train_loss", "val_loss"]),

@@ -18,6 +18,7 @@ from stages.documents.base import ExperimentContext
 from stages.documents.face_notebook import ToyDropoutSettings
 from stages.documents.outcome import DataNote, ExperimentOutcome, Printed
 from stages.networks.layers import Linear
+from stages.networks.network import norm
 from stages.streams import Streams
 from stages.training.parallel import in_threads
 
@@ -82,10 +83,6 @@ class ToyNetwork:
         """The parts of a row that are each layer's weights (R, fan_in, fan_out) and biases (R, 1, fan_out)."""
         parts = [p.view(t.shape) for p, t in zip(row.split([t.numel() for t in tensors]), tensors, strict=True)]
         return parts[: len(parts) // 2], parts[len(parts) // 2 :]
-
-    def norm(self) -> Tensor:
-        """Square root of the sum of squares over all parameters (R,)."""
-        return torch.stack([p.square().flatten(1).sum(1) for p in (*self.weights, *self.biases)]).sum(0).sqrt()
 
     def forward(self, x: Tensor, masks: Sequence[Tensor] = ()) -> list[Tensor]:
         """Every layer's input for x (R, N, 1), the network's output last; masks multiply the hidden units."""
@@ -165,7 +162,7 @@ def train(
         if step % MEASURE_EVERY == 0:
             fitted, predicted = network.forward(x)[-1], network.forward(x_test)[-1]
             losses = {"train_loss": squared_error(fitted, y), "test_loss": squared_error(predicted, 2 * x_test)}
-            curves += rows(case, seeds, step, norm=network.norm(), **losses)
+            curves += rows(case, seeds, step, norm=norm([*network.weights, *network.biases]), **losses)
             if step % PREDICT_EVERY == 0:
                 for point in range(TEST_POINTS):
                     predictions += rows(case, seeds, step, x=x_test[:, point, 0], y=predicted[:, point, 0])

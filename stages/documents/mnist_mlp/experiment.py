@@ -324,7 +324,8 @@ def printed(outcomes: pd.DataFrame, curves: pd.DataFrame, published: bool) -> li
 
 
 def _optimizer(method: MnistMethod, network: Network) -> torch.optim.Optimizer:
-    return method.optimizer(network.parameters(), lr=method.lr, weight_decay=method.weight_decay, foreach=True)
+    # Torch's other steps of Adam take MKL's roots, which depend on the processor.
+    return method.optimizer(network.parameters(), lr=method.lr, weight_decay=method.weight_decay, fused=True)
 
 
 def _step(
