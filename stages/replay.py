@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from stages import config, files
+from stages.artefacts import checked, record
 from stages.datasets import image_folder
 from stages.datasets.card import title
-from stages.datasets.manifest import RAW, downloaded
+from stages.datasets.manifest import NAME, RAW, downloaded
 from stages.documents import outcome
 from stages.documents.face_notebook import REPLAY
 from stages.documents.face_notebook import replay as notebook
@@ -24,6 +25,7 @@ def main() -> None:
     params = config.load()
     source = params.source
     raw = RAW / source.name
+    checked(raw / NAME)
     manifest = downloaded(source.name, raw)
     listings = image_folder.listings(source, params.data.label_noise.seed, raw)
 
@@ -41,6 +43,7 @@ def main() -> None:
         nothing = pd.DataFrame(columns=["case", "seed", "metric", "value"])
         needed = f"{described.description} The notebook’s splits take {notebook.SMALLEST}."
         outcome.write(outcome.ExperimentOutcome(replace(described, description=needed), {}, nothing), REPLAY)
+        record(REPLAY)
         print(f"{REPLAY}: not run: it needs {notebook.SMALLEST} images outside the test set; everything else runs")
         return
 
@@ -64,6 +67,7 @@ def main() -> None:
     ]
     files.write_text(REPLAY / "splits.json", "{\n" + ",\n".join(lines) + "\n}\n")
     outcome.write(result, REPLAY)
+    record(REPLAY)
     print(f"{REPLAY}: {len(result.parameters)} experiments on {described.title}; {result.reproduced}")
 
 
