@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from stages import config, documents, files
-from stages.artefacts import record
 from stages.documents import outcome
 from stages.documents.base import ExperimentContext
 from stages.errors import UserError, stage
@@ -30,7 +29,6 @@ def main() -> None:
         run = documents.module(name, documents.DOCUMENTS[name].experiment).run
         result = run(settings[name], ExperimentContext(params.training.device, parts))
         outcome.write(result, documents.FOLDER / name)
-        record(documents.FOLDER / name)
     forget(parts)
     print(f"{name}: {result.data.title}; {result.reproduced}")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages import config, files
-from stages.artefacts import checked, record
+from stages.artefacts import checked
 from stages.datasets import image_folder
 from stages.datasets.card import title
 from stages.datasets.manifest import NAME, RAW, downloaded
@@ -43,7 +43,6 @@ def main() -> None:
         nothing = pd.DataFrame(columns=["case", "seed", "metric", "value"])
         needed = f"{described.description} The notebook’s splits take {notebook.SMALLEST}."
         outcome.write(outcome.ExperimentOutcome(replace(described, description=needed), {}, nothing), REPLAY)
-        record(REPLAY)
         print(f"{REPLAY}: not run: it needs {notebook.SMALLEST} images outside the test set; everything else runs")
         return
 
@@ -67,7 +66,6 @@ def main() -> None:
     ]
     files.write_text(REPLAY / "splits.json", "{\n" + ",\n".join(lines) + "\n}\n")
     outcome.write(result, REPLAY)
-    record(REPLAY)
     print(f"{REPLAY}: {len(result.parameters)} experiments on {described.title}; {result.reproduced}")
 
 

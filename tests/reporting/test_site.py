@@ -27,6 +27,7 @@ from stages import config, report, timing
 from stages.metrics import METRICS, VERDICTS
 from stages.reporting import charts, site, tables
 from stages.reporting.colors import PALETTE
+from tests import small
 from tests.reporting.sample import (
     CLASSES,
     DIVERGED,
@@ -553,6 +554,7 @@ def test_a_variant_without_results_is_named(
     file = tmp_path / "data/comparisons.parquet"
     found = pd.read_parquet(file)
     found[found["variant"] != "l1"].to_parquet(file)
+    small.accept(tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         report.main()
