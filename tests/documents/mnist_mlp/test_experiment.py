@@ -266,9 +266,9 @@ def test_printed_numbers_are_beside_ours():
 
 
 def test_page(parts, tmp_path, monkeypatch):
+    result, folder = compare(SETTINGS, parts, "Noise", CPU, tmp_path / "kept"), FOLDER / "mnist_mlp"
     monkeypatch.chdir(tmp_path)
-    folder = FOLDER / "mnist_mlp"
-    write(compare(SETTINGS, parts, "Noise", CPU, tmp_path / "kept"), folder)
+    write(result, folder)
     shown = page(folder)
     assert len(shown.figures["dead"].data) == len(METHODS) * len(OUTPUTS) * SETTINGS.seeds
     assert shown.figures["scales"].data.groupby("panel")["share"].sum().to_numpy() == pytest.approx(100)
