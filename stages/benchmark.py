@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from stages import config, files
+from stages import artefacts, config, files
 from stages.errors import UserError, stage
 
 SUITE = Path("tests/benchmarks")
@@ -29,6 +29,7 @@ def main() -> None:
             raise UserError(f"a benchmark of {SUITE} failed, as shown above; {RESULT} was not written")
         result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     files.write_json(RESULT, result)
+    artefacts.record(RESULT)
     print(f"{RESULT}: {len(result['benchmarks'])} benchmarks; `dvc repro timing` makes the page")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stages import config, files
+from stages.artefacts import checked, read_parquet, record
 from stages.config import BASELINE, DEFAULT, TUNED, TUNED_CLEAN, Claims
 from stages.errors import stage
 from stages.metrics import METRICS, Metric
@@ -50,17 +51,18 @@ FACTORS = ("split", "draws", "images")
 @stage
 def main() -> None:
     params = config.load()
-    runs, first, searches = pd.read_parquet(RUNS), params.splits.first, params.tune.searches
+    runs, first, searches = read_parquet(RUNS), params.splits.first, params.tune.searches
     against = {name: variant.against for name, variant in params.variants.items()}
     confidence, needless = params.evaluation.confidence, params.needless
     table = compare(runs, params.claims, confidence, first, searches, against, params.grid, needless)
     files.write_parquet(COMPARISONS, table)
-    with np.load(PREDICTIONS) as predictions:
+    with np.load(checked(PREDICTIONS)) as predictions:
         correct = predictions["predicted"] == predictions["labels"]
     files.write_parquet(VARIANCE, variance(runs, correct, first, searches, against))
-    with np.load(CROSSED) as predictions:
+    with np.load(checked(CROSSED)) as predictions:
         names, correct = predictions["variants"].tolist(), predictions["predicted"] == predictions["labels"]
     files.write_parquet(VARIANCE_CROSSED, crossed_variance(names, correct, against))
+    record(COMPARISONS, VARIANCE, VARIANCE_CROSSED)
     print(f"{COMPARISONS}: {table['verdict'].notna().sum():,} differences from {BASELINE}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from stages import config
+from stages.artefacts import record
 from stages.datasets.manifest import NAME, RAW, downloaded
 from stages.datasets.sources import Source
 from stages.errors import stage
@@ -19,6 +20,7 @@ def main() -> None:
     for path in raw.iterdir():  # what a killed download left behind
         if path.name not in keep:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    record(raw / NAME)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
 import re
 import sys
 from collections.abc import Callable
 
 INTERRUPTED = "\ninterrupted: what was finished is kept; run the same command again to continue"
+REMEDIES = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room in your quota",
+    errno.EFBIG: "allow larger files (`ulimit -f`)",
+    errno.EMFILE: "allow more open files (`ulimit -n`)",
+    errno.EROFS: "make the project's folder writable, or work in a copy of it",
+    errno.EACCES: "make the project's folder writable, or work in a copy of it",
+    errno.EPERM: "make the project's folder writable, or work in a copy of it",
+    errno.EIO: "check the disk",
+    errno.EISDIR: "a file belongs there: delete the folder",
+    errno.ENOTDIR: "a folder belongs there: delete the file",
+    errno.EEXIST: "a folder belongs there: delete the file",
+}
+"""What to do where the system refuses to read or write a file. Its other errors are the program's."""
 
 
 class UserError(Exception):
@@ -31,7 +47,8 @@ def public(text: str) -> str:
 
 
 def stage(main: Callable[[], None]) -> Callable[[], None]:
-    """Wrap a stage's ``main``: a ``UserError`` is printed and exits with 1, Ctrl-C exits with 130."""
+    """Wrap a stage's ``main``: a ``UserError``, or a disk that refuses, is printed and exits with 1; Ctrl-C exits with
+    130."""
 
     @functools.wraps(main)
     def run() -> None:
@@ -39,6 +56,15 @@ def stage(main: Callable[[], None]) -> Callable[[], None]:
             main()
         except UserError as error:
             print(f"\nerror: {error}", file=sys.stderr)
+            sys.exit(1)
+        except OSError as error:
+            if error.errno not in REMEDIES:
+                raise
+            what = public(f"{error.filename or 'a file'}: {os.strerror(error.errno)}")
+            print(
+                f"\nerror: {what}; {REMEDIES[error.errno]} and run the same command again. What was finished is kept.",
+                file=sys.stderr,
+            )
             sys.exit(1)
         except KeyboardInterrupt:
             print(INTERRUPTED, file=sys.stderr)

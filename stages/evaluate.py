@@ -5,7 +5,6 @@ The only stage that opens the test set.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
-from stages import config, files, tasks
+from stages import artefacts, config, files, tasks
+from stages.artefacts import checked, read_json, read_parquet
 from stages.config import Evaluation, Params
 from stages.datasets.test_set import HeldOut, read_test
-from stages.errors import stage
+from stages.errors import UserError, stage
 from stages.evaluation import classical, corruptions
 from stages.evaluation.attacks import direction, fast_gradient_sign, projected_gradient
 from stages.metrics import METRICS, Observed, Value
@@ -126,22 +126,32 @@ def main() -> None:
     files.write_parquet(EVALUATION / "layers.parquet", per_layer(pd.DataFrame(layers), params.tasks))
     files.write_parquet(EVALUATION / "classical.parquet", without_networks(params, material, test))
     files.write_json(SUMMARY, summary(runs[main_tasks]))
+    artefacts.record(EVALUATION, SUMMARY)
 
 
 def saved(variant: config.Variant, results: Path) -> Iterator[Saved]:
-    """The trained replicas of a variant, in the order of its record among the results."""
+    """The trained replicas of a variant, in the order of its record among the results.
+
+    Raises ``UserError`` if one of its files is missing or damaged, or it was trained on other data.
+    """
     folder = results / variant.name
-    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    history = pd.read_parquet(folder / "history.parquet").sort_values("epoch", kind="stable")
+    record = read_json(folder / "run.json")
+    if record["data"] != files.sha256(tasks.POOL, tasks.SPLITS):
+        raise UserError(
+            f"{folder} was trained on other data than those in {tasks.POOL} and {tasks.SPLITS}; `dvc repro train` "
+            "trains on them"
+        )
+    history = read_parquet(folder / "history.parquet").sort_values("epoch", kind="stable")
     columns = {name: history[name].to_numpy() for name in history.columns.difference(KEY)}
     rows = history.groupby(KEY[1:]).indices
+    weights = checked(folder / "weights.safetensors")
     for replica in record["replicas"]:
         own = variant.with_parameters(replica["parameters"])
         place = tuple(replica[name] for name in KEY[1:])
         task, _, seed, _ = place
         yield Saved(
             dict(zip(KEY, (variant.name, *place), strict=True)),
-            folder / "weights.safetensors",
+            weights,
             Unit(variant.name, own.training, own.regularizers, task, seed, replica["draws"]),
             replica["diverged"],
             replica["initial_norms"],

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stages import config, files, regularizers
+from stages import artefacts, config, files, regularizers
 from stages.config import Variant
 from stages.errors import stage
 from stages.regularizers import base
@@ -26,6 +26,7 @@ def main() -> None:
     for path in PLAN.glob("*.json"):
         if path.stem not in params.variants:
             path.unlink()
+    artefacts.record(PLAN)
     print(f"{PLAN}: {len(params.variants)} variants")
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from stages import config, tasks
+from stages.artefacts import checked, record
 from stages.datasets.card import card
 from stages.datasets.duplicates import among, repeats
-from stages.datasets.manifest import RAW, downloaded
+from stages.datasets.manifest import NAME, RAW, downloaded
 from stages.datasets.noise import label_set
 from stages.datasets.sampling import draw_splits
 from stages.datasets.sources.base import Decoded, LabelSet
@@ -25,6 +26,8 @@ def main() -> None:
     params = config.load()
     source, splits = params.source, params.splits
     raw = RAW / source.name
+    checked(raw / NAME)
+    manifest = downloaded(source.name, raw)
     data = source.decode(raw)
 
     tested = among(data.images, data.test_images)
@@ -49,8 +52,8 @@ def main() -> None:
     learnt = {name: TaskData(name, own.labels, drawn[name]) for name, own in label_sets.items()}
     tasks.write(Material(data.images, data.classes, learnt))
     write_test(HeldOut(data.test_images, data.test_labels))
-    manifest = downloaded(source.name, raw)
     write_json(CARD, card(source, manifest, data, label_sets, duplicates, splits.model_dump()))
+    record(tasks.POOL, tasks.SPLITS, TEST, CARD)
     pool, test = len(data.images), len(data.test_images)
     print(f"{tasks.POOL}: {pool:,} images of {len(data.classes)} classes; {TEST}: {test:,}")
 

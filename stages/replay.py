@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from stages import config, files
+from stages.artefacts import checked
 from stages.datasets import image_folder
 from stages.datasets.card import title
-from stages.datasets.manifest import RAW, downloaded
+from stages.datasets.manifest import NAME, RAW, downloaded
 from stages.documents import outcome
 from stages.documents.face_notebook import REPLAY
 from stages.documents.face_notebook import replay as notebook
@@ -24,6 +25,7 @@ def main() -> None:
     params = config.load()
     source = params.source
     raw = RAW / source.name
+    checked(raw / NAME)
     manifest = downloaded(source.name, raw)
     listings = image_folder.listings(source, params.data.label_noise.seed, raw)
 

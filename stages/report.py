@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stages import config
+from stages.artefacts import record
 from stages.errors import stage
 
 REPORTS = Path("reports")
@@ -64,6 +65,7 @@ def main() -> None:
             **drawing.files(),
         }
     site.publish(content, REPORTS, OWNED)
+    record(*(REPORTS / name for name in OWNED))
     print(f"the report on {len(params.variants)} variants is {REPORTS / 'index.html'}")
 
 

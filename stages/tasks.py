@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.errors import UserError
+from stages.artefacts import checked, read_json
 from stages.files import replacing, write_text
 
 POOL = Path("data/pool.npz")
@@ -72,13 +72,9 @@ class Material:
         return next(iter(self.tasks.values())).labels
 
 
-def read(pool: Path = POOL, splits: Path = SPLITS) -> Material:
-    """What `write` wrote. Raises `UserError` if it is missing."""
-    arrays = load_arrays(pool)
-    try:
-        drawn = json.loads(splits.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise _missing(splits) from None
+def read() -> Material:
+    """What `write` wrote. Raises `UserError` if it is missing or damaged."""
+    arrays, drawn = load_arrays(checked(POOL)), read_json(SPLITS)
     tasks = {}
     for column, labels in arrays.items():
         if column.startswith(COLUMN):
@@ -91,32 +87,25 @@ def read(pool: Path = POOL, splits: Path = SPLITS) -> Material:
     return Material(arrays["images"], tuple(str(name) for name in arrays["classes"]), tasks)
 
 
-def write(material: Material, pool: Path = POOL, splits: Path = SPLITS) -> None:
+def write(material: Material) -> None:
     """The arrays, and the splits with one seed a line."""
     tasks = material.tasks
     columns = {f"{COLUMN}{name}": task.labels for name, task in tasks.items()}
-    save_arrays(pool, images=material.images, classes=np.array(material.classes), **columns)
+    save_arrays(POOL, images=material.images, classes=np.array(material.classes), **columns)
     lines = []
     for seed, split in next(iter(tasks.values())).splits.items():
         train = {name: task.splits[seed].train.tolist() for name, task in tasks.items()}
         lines.append(f'"{seed}": ' + json.dumps({"train": train, "val": split.val.tolist()}))
-    write_text(splits, "{\n" + ",\n".join(lines) + "\n}\n")
+    write_text(SPLITS, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an npz file, without pickles."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise _missing(path) from None
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     """An npz file whose bytes depend on the arrays alone."""
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
-
-
-def _missing(path: Path) -> UserError:
-    return UserError(f"{path} is missing; `dvc repro prepare` makes it")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from stages import config
-from stages.errors import UserError, stage
+from stages.artefacts import read_json
+from stages.errors import stage
 from stages.reporting import site, timing
 
 FOLDER = Path("reports/timing")
@@ -16,10 +16,7 @@ RESULT = FOLDER / "benchmark.json"
 @stage
 def main() -> None:
     params = config.load()
-    try:
-        result = json.loads(RESULT.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{RESULT} is missing; `make bench` measures it anew") from None
+    result = read_json(RESULT)
     site.publish(timing.build(result, params.variants), FOLDER, timing.OWNED)
     for sentence in timing.summary(timing.read(result)):
         print(sentence)

@@ -18,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 from safetensors import safe_open
 
 from stages import config, files
+from stages.artefacts import checked, read_json, read_parquet, recorded
 from stages.config import DEFAULT, TRACKS, Params, Variant
 from stages.errors import UserError, stage
 from stages.tasks import POOL, SPLITS
@@ -28,6 +29,8 @@ EVALUATION = Path("data/evaluation/runs.parquet")
 COMPARISONS = Path("data/comparisons.parquet")
 CARD = Path("data/card.json")
 REPORTS = Path("reports")
+CLAIMS = REPORTS / "claims.json"
+SUMMARIES = REPORTS / "metrics.json"
 TRACKED = Path("data/tracked.json")
 KEY = ["variant", "task", "track", "seed", "repeat"]
 HEADLINE = "test_accuracy"
@@ -38,11 +41,7 @@ OF_HEADLINE = ("improvement", "improvement_low", "improvement_high", "rank", "ra
 @stage
 def main() -> None:
     params = config.load()
-    for file in (CARD, POOL, SPLITS, EVALUATION, COMPARISONS, *(RUNS / name / "run.json" for name in params.variants)):
-        if not file.exists():
-            raise UserError(f"{file} is missing: there is no result to track yet; run `dvc repro`, which makes it")
-    card = json.loads(CARD.read_text(encoding="utf-8"))
-    evaluation, comparisons = pd.read_parquet(EVALUATION), pd.read_parquet(COMPARISONS)
+    card, evaluation, comparisons = read_json(CARD), read_parquet(EVALUATION), read_parquet(COMPARISONS)
     lock = read_lock()
     records = [
         record
@@ -89,13 +88,12 @@ def of_variant(
     """For each main task and track the summary of a variant, then its replicas if they are wanted; in reverse, for
     MLflow lists the newest first."""
     folder = RUNS / variant.name
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    history = pd.read_parquet(folder / "history.parquet")
-    weights = hash_weights(folder / "weights.safetensors") if params.mlflow.replicas else {}
+    run, history = read_json(folder / "run.json"), read_parquet(folder / "history.parquet")
+    weights = hash_weights(checked(folder / "weights.safetensors")) if params.mlflow.replicas else {}
     written = {
         f"{section}.{key}": value for section, values in run["parameters"].items() for key, value in values.items()
     }
-    digest = files.sha256(POOL, SPLITS)[:8]
+    digest = files.sha256(checked(POOL), checked(SPLITS))[:8]
     provenance = origin(lock, "train", "stages/train.py") | {"arithmetic": run["arithmetic"]} | run["versions"]
     for task, track in product(reversed(list(params.tasks)), reversed(TRACKS)):
         rows = of(evaluation, variant=variant.name, task=task, track=track)
@@ -267,8 +265,7 @@ def numbers(row: Mapping[Any, Any]) -> dict[str, float]:
 
 def of_report(card: Mapping[str, Any], lock: Mapping[str, Any]) -> Record:
     """The report as it is published, without the timing: that is no result, and differs from run to run."""
-    timing = REPORTS / "timing"
-    pages = [path for path in sorted(REPORTS.rglob("*")) if path.is_file() and timing not in path.parents]
+    pages = [checked(path) for path in sorted([*recorded("report"), CLAIMS, SUMMARIES])]
     return Record(
         name="report",
         tags={"kind": "report"},

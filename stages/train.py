@@ -7,7 +7,6 @@ identical.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from stages import config, files, tasks
+from stages.artefacts import checked, read_json, record
 from stages.config import DEFAULT, Params, Variant
 from stages.errors import UserError, stage
 from stages.history import METRICS
@@ -84,16 +84,14 @@ def main() -> None:
             diverged += sum(replica.diverged for replica in replicas)
     files.keep_only(RUNS, params.variants)
     files.keep_only(CROSSED, params.crossed.variants)
+    record(RUNS, CROSSED)
     forget(STORE)
     print(f"{RUNS}, {CROSSED}: {len(units):,} networks of {len(planned)} variants, {diverged} diverged")
 
 
 def chosen() -> dict[str, Any]:
-    """What the searches chose. Raises ``UserError`` if they have not run."""
-    try:
-        found: dict[str, Any] = json.loads(CHOSEN.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{CHOSEN} is missing; `dvc repro tune` makes it") from None
+    """What the searches chose. Raises ``UserError`` if they have not run, or the file is damaged."""
+    found: dict[str, Any] = read_json(CHOSEN)
     return found
 
 
@@ -167,10 +165,9 @@ def again(
         )
     one = named[wanted]
     file = RUNS / variant.name / "weights.safetensors"
-    if not file.exists():
-        raise UserError(f"{file} is missing; `dvc repro train` makes it")
+    saved = load_file(checked(file))
     (tensors,) = train_stack([one.unit], material, device)
-    before = {k.removeprefix(one.prefix): value for k, value in load_file(file).items() if k.startswith(one.prefix)}
+    before = {k.removeprefix(one.prefix): value for k, value in saved.items() if k.startswith(one.prefix)}
     after = weights(tensors)
     what = f"{variant.name}, {wanted[0]}, {wanted[1]}, seed {wanted[2]}"
     if {name: value.shape for name, value in before.items()} != {name: value.shape for name, value in after.items()}:
@@ -201,8 +198,8 @@ def write(folder: Path, record: dict[str, Any], planned: Sequence[Planned], repl
     ]
     table = pd.concat(histories, ignore_index=True)
     files.write_parquet(folder / "history.parquet", table[[*planned[0].key, "epoch", *METRICS]])
-    with files.replacing(folder / "weights.safetensors") as temporary:
-        save_file({each.prefix + name: value for each, r in pairs for name, value in r.weights.items()}, temporary)
+    state = {each.prefix + name: value for each, r in pairs for name, value in r.weights.items()}
+    files.write_bytes(folder / "weights.safetensors", save(state))
     outcomes = [
         each.key
         | {

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from stages import config, files, search, tasks
+from stages import artefacts, config, files, search, tasks
 from stages.config import TUNED, TUNED_CLEAN, Params, Variant
 from stages.errors import stage
 from stages.history import METRICS
@@ -53,6 +53,7 @@ def main() -> None:
         rows = [row(trial, read(found[trial.unit]), percent) for trial in trials]
     files.write_parquet(TRIALS, pd.DataFrame(rows))
     files.write_json(CHOSEN, choose(rows, params))
+    artefacts.record(TRIALS, CHOSEN)
     forget(STORE)
     print(f"{TRIALS}: {len(rows):,} trials of {len(params.variants)} variants")
 

@@ -13,6 +13,7 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from stages import claims, config
 from stages.documents.claims import CLAIMS
+from tests import small
 from tests.documents.test_claim import write_benchmark
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +40,7 @@ def write_outcome(project: Path, deviations: Mapping[str, float | None]) -> None
     (folder / "record.json").write_text(json.dumps(record))
     table = [{"case": "a", "seed": 0, "metric": "m", "value": 1.0}]
     pd.DataFrame(table).to_parquet(folder / "outcomes.parquet", index=False)
+    small.accept(project)
 
 
 def ledger() -> dict[str, dict[str, Any]]:

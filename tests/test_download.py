@@ -77,4 +77,4 @@ def test_prepare_asks_for_the_source_that_was_downloaded(choose, capsys):
     with pytest.raises(SystemExit) as exit_:
         prepare.main()
     assert exit_.value.code == 1
-    assert "data/raw/folder holds nothing, data.source is 'folder'" in capsys.readouterr().err
+    assert "data/raw/folder/manifest.json is missing; `dvc repro download`" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import chdir
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,9 +83,9 @@ def test_there_is_a_row_for_every_replica(project: Path, runs: pd.DataFrame) -> 
 @pytest.mark.parametrize("variant", ["none", "l1"])
 @pytest.mark.parametrize("task", [*TASKS, CELL])
 def test_figures_follow_from_the_weights(project: Path, runs: pd.DataFrame, variant: str, task: str) -> None:
-    pool = tasks.read(project / "data/pool.npz", project / "data/splits.json")
+    with chdir(project):
+        pool, test = tasks.read(), read_test()
     learnt = pool.tasks[task]
-    test = read_test(project / "data/test.npz")
     own = runs[(runs.index.get_level_values("variant") == variant) & (runs.index.get_level_values("task") == task)]
     assert len(own)
     for key, row in own.iterrows():
@@ -170,7 +171,8 @@ def test_predictions_are_those_of_the_rows(project: Path, runs: pd.DataFrame) ->
     with np.load(project / "data/evaluation/predictions.npz") as file:
         predicted, labels = file["predicted"], file["labels"]
     assert predicted.dtype == np.uint8
-    assert np.array_equal(labels, read_test(project / "data/test.npz").labels)
+    with chdir(project):
+        assert np.array_equal(labels, read_test().labels)
     assert np.allclose((predicted == labels).mean(1), runs["test_accuracy"])
 
 
@@ -178,7 +180,8 @@ def test_the_crossed_design_is_a_balanced_table_of_its_own(project: Path, runs: 
     """Where split and draws are of one seed it is the row of the results, elsewhere it follows from its weights."""
     with np.load(project / "data/evaluation/crossed.npz") as file:
         names, predicted, labels = file["variants"].tolist(), file["predicted"], file["labels"]
-    test = read_test(project / "data/test.npz")
+    with chdir(project):
+        test = read_test()
     assert (names, predicted.shape, predicted.dtype) == (["none"], (1, 2, 2, len(test.labels)), np.uint8)
     assert np.array_equal(labels, test.labels)
     with np.load(project / "data/evaluation/predictions.npz") as file:
@@ -202,7 +205,8 @@ def test_confusion_counts_and_layers_add_up(project: Path, runs: pd.DataFrame) -
     means = main.groupby(key, sort=False)["test_accuracy"].mean()
     assert list(totals.index) == list(means.index)
     assert np.allclose(hits / totals, means)
-    labels = read_test(project / "data/test.npz").labels
+    with chdir(project):
+        labels = read_test().labels
     assert confusion.groupby([*key, "true"])["count"].sum().loc["none", "clean", "tuned", 100].tolist() == (
         (3 * np.bincount(labels)).tolist()  # repeats are summed
     )
@@ -242,7 +246,8 @@ def test_metrics_are_the_means_over_seeds(project: Path, runs: pd.DataFrame) -> 
 
 
 def test_an_attack_goes_up_the_gradient_of_the_loss(project: Path, runs: pd.DataFrame) -> None:
-    test = read_test(project / "data/test.npz")
+    with chdir(project):
+        test = read_test()
     labels = torch.from_numpy(test.labels)
     settings = small.params()["evaluation"]
     key = ("none", "clean", "default", 100, 0)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.datasets.test_set import HeldOut, read_test, write_test
+from stages.artefacts import record
+from stages.datasets.test_set import TEST, HeldOut, read_test, write_test
 from stages.errors import UserError
-from stages.tasks import Material, Split, TaskData, load_arrays, read, write
+from stages.tasks import POOL, SPLITS, Material, Split, TaskData, load_arrays, read, write
 
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (6, 4, 5, 3), dtype=np.uint8)
@@ -26,10 +27,15 @@ def material() -> Material:
     return Material(IMAGES, ("chat", "hérisson"), tasks)
 
 
-def test_material_comes_back(tmp_path: Path) -> None:
-    files = tmp_path / "pool.npz", tmp_path / "splits.json"
-    write(material(), *files)
-    found = read(*files)
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_material_comes_back() -> None:
+    write(material())
+    record(POOL, SPLITS)
+    found = read()
     assert found.classes == ("chat", "hérisson")
     assert (found.images == IMAGES).all()
     assert list(found.tasks) == list(LABELS)
@@ -43,25 +49,26 @@ def test_material_comes_back(tmp_path: Path) -> None:
         assert task.splits[1].train.dtype == np.int64
 
 
-def test_the_test_set_comes_back(tmp_path: Path) -> None:
-    write_test(HeldOut(IMAGES, LABELS["true"]), tmp_path / "test.npz")
-    test = read_test(tmp_path / "test.npz")
+def test_the_test_set_comes_back() -> None:
+    write_test(HeldOut(IMAGES, LABELS["true"]))
+    record(TEST)
+    test = read_test()
     assert (test.images == IMAGES).all()
     assert (test.labels == LABELS["true"]).all()
 
 
-def test_pickles_are_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "evil.npz", images=np.array([{"any": "object"}], dtype=object))
+def test_pickles_are_refused() -> None:
+    np.savez(Path("evil.npz"), images=np.array([{"any": "object"}], dtype=object))
     with pytest.raises(ValueError, match="pickle"):
-        load_arrays(tmp_path / "evil.npz")
+        load_arrays(Path("evil.npz"))
 
 
-@pytest.mark.parametrize("name", ["pool.npz", "splits.json"])
-def test_missing_files_name_the_command(tmp_path: Path, name: str) -> None:
-    files = tmp_path / "pool.npz", tmp_path / "splits.json"
-    write(material(), *files)
-    (tmp_path / name).unlink()
-    with pytest.raises(UserError, match=rf"{name} is missing; `dvc repro prepare`"):
-        read(*files)
+@pytest.mark.parametrize("missing", [POOL, SPLITS])
+def test_missing_files_name_the_command(missing: Path) -> None:
+    write(material())
+    record(POOL, SPLITS)
+    missing.unlink()
+    with pytest.raises(UserError, match=rf"{missing.name} is missing; `dvc repro prepare`"):
+        read()
     with pytest.raises(UserError, match=r"test.npz is missing; `dvc repro prepare`"):
-        read_test(tmp_path / "test.npz")
+        read_test()

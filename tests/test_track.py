@@ -69,6 +69,8 @@ def write_results(
     files.write_json(data / "card.json", card)
     (root / "reports" / "timing").mkdir(parents=True)
     (root / "reports" / "index.html").write_text("<h1>Report</h1>")
+    for name in ("claims.json", "metrics.json"):
+        (root / "reports" / name).write_text("{}")
     (root / "reports" / "timing" / "index.html").write_text("<h1>Timing</h1>")
     rows = [write_variant(root, variant, seeds, epochs) for variant in variants]
     write_evaluation(pd.concat(rows, ignore_index=True), root)
@@ -96,6 +98,7 @@ def write_evaluation(table: pd.DataFrame, root: Path) -> None:
             compared.append(row)
     compared.append({**compared[0], "task": "grid-30", "mean": -1.0})
     files.write_parquet(root / track.COMPARISONS, pd.DataFrame(compared))
+    small.accept(root)
 
 
 def write_variant(root: Path, variant: str, seeds: int, epochs: int) -> pd.DataFrame:
@@ -468,6 +471,7 @@ def test_changed_weights_and_history_count_as_changed_results(local: str) -> Non
     unseen = track.of(history, task="clean", track="default", seed=0, epoch=11).index
     history.loc[unseen, "val_loss"] += 1e-9
     files.write_parquet(folder / "history.parquet", history)
+    small.accept(Path())
     track.main()
     changed = {name for name, content in tracked().items() if content != before[name]}
     assert changed == {"l1 · random · default · seed 1", "l1 · clean · default", "l1 · clean · default · seed 0"}
@@ -488,6 +492,7 @@ def test_without_replicas_there_are_summaries_with_mean_curves(local: str) -> No
     one = track.of(history, task="random", track="default")
     stopped = one[(one["seed"] == 1) & (one["epoch"] > 5)].index
     files.write_parquet(Path("data/runs/l1/history.parquet"), history.drop(stopped))
+    small.accept(Path())
     track.main()
     found = runs(local)
     assert set(found) == summaries(["none", "l1"]) | {"report"}
@@ -504,6 +509,7 @@ def test_a_diverged_run_is_recorded_without_its_infinities(local: str) -> None:
     one = track.of(history, task="clean", track="default", seed=0)
     history.loc[one[one["epoch"] >= 6].index, ["train_loss", "val_loss"]] = [np.nan, np.inf]
     files.write_parquet(Path("data/runs/l1/history.parquet"), history)
+    small.accept(Path())
     track.main()
     found = runs(local)
     metrics = found["l1 · clean · default · seed 0"].data.metrics
@@ -631,6 +637,7 @@ def test_a_copy_of_the_project_leaves_the_files_of_the_original_alone(source: st
     shutil.copytree(original, copy)
     before = small.contents(original)
     (copy / "reports/index.html").write_text("<h1>Copy</h1>")
+    small.accept(copy)
     for _ in range(2):
         assert start(copy).wait() == 0
     clean(copy)

@@ -73,6 +73,7 @@ def choose(folder: Path, *variants: str) -> None:
     own = {"clean": {"tuned": CHOICES["tuned"]}, "partly_random": CHOICES}
     (folder / "data/tuning").mkdir(exist_ok=True)
     (folder / train.CHOSEN).write_text(json.dumps(dict.fromkeys(variants, own)))
+    small.accept(folder)
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +310,35 @@ pathlib.Path.replace = replace
     assert files.items() <= kept(project).items()
 
 
+@pytest.mark.parametrize("moment", ["weights.safetensors", "train.sha256", "31.replica"])
+def test_a_kill_before_dvc_records_the_outcome_trains_nothing_twice(
+    project: Path, trained: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Killed as it writes its results, has written the last of them, or deletes a replica that nothing uses."""
+    killed = f"""
+import os, pathlib, signal
+for name in ("replace", "unlink"):
+    def act(path, *rest, name=name, own=getattr(pathlib.Path, name), **more):
+        found = own(path, *rest, **more)
+        if "{moment}" in path.name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+    setattr(pathlib.Path, name, act)
+"""
+    monkeypatch.chdir(project)
+    old = STORE / "31.replica"
+    old.write_bytes(b"of another variant")
+    os.utime(old, (0, time.time() - 31 * 86400))
+    before = kept(project)
+    done = small.run(project, sys.executable, "-c", killed + TRAINS, check=False)
+    assert done.returncode == -signal.SIGKILL
+    for folder in (RUNS, train.CROSSED):
+        shutil.rmtree(folder)  # as DVC does before it runs a stage that it has no record of
+    assert call(monkeypatch) == []
+    assert small.contents(RUNS) == trained
+    assert kept(project).items() == before.items() - {(project / old, before[project / old])}
+
+
 @pytest.mark.parametrize("how", small.DAMAGES)
 def test_a_damaged_replica_is_trained_again(
     project: Path,
@@ -496,6 +526,7 @@ def weights(project: Path, trained: dict[str, bytes]) -> Any:
     file = project / RUN / "weights.safetensors"
     yield load_file(file)
     file.write_bytes(trained["everything/weights.safetensors"])
+    small.accept(project)
 
 
 def refused(project: Path, *arguments: str) -> str:
@@ -513,6 +544,7 @@ def test_another_result_is_told(project: Path, weights: dict[str, torch.Tensor])
         weights["clean/default/101/0/fc1.weight"][7, 11], torch.tensor(9.0)
     )
     save_file(weights, project / RUN / "weights.safetensors")
+    small.accept(project)
     answer = refused(project, "everything", "clean", "default", "101")
     count = sum(name.startswith("clean/default/101/0/") for name in weights)
     assert "everything, clean, default, seed 101: trained alone it differs" in answer
@@ -534,6 +566,7 @@ def test_a_result_of_other_parameters_is_another_result(
     project: Path, weights: dict[str, torch.Tensor], how: str
 ) -> None:
     save_file(OTHERWISE[how](weights), project / RUN / "weights.safetensors")
+    small.accept(project)
     answer = refused(project, "everything", "clean", "default", "101")
     assert "dvc repro train` " in answer
 

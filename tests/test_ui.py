@@ -66,7 +66,7 @@ def test_a_taken_port_is_refused_at_once(tmp_path: Path) -> None:
 def test_without_results_nothing_is_served(tmp_path: Path) -> None:
     write_results(tmp_path, ["none"])
     (tmp_path / "data/card.json").unlink()
-    assert "run `dvc repro`" in refused(tmp_path, str(free_port()))
+    assert "data/card.json is missing; `dvc repro prepare`" in refused(tmp_path, str(free_port()))
 
 
 def test_it_serves_the_runs_until_ctrl_c(tmp_path: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stages.errors import UserError
-from stages.files import write_json
+from stages.files import sha256sum, write_json
 
 RAW = Path("data/raw")
 """Each source has a folder of its own here, so that going back to one downloads nothing again."""
@@ -31,7 +30,7 @@ class Entry:
 
     @classmethod
     def of(cls, path: Path, url: str | None, licence: str | None, from_mirror: bool = False) -> Entry:
-        return cls(url, sha256(path), path.stat().st_size, licence, from_mirror)
+        return cls(url, sha256sum(path), path.stat().st_size, licence, from_mirror)
 
 
 @dataclass(frozen=True)
@@ -74,14 +73,8 @@ def verify(path: Path, entry: Entry) -> None:
     """Raise `UserError` unless the file is the one in the manifest."""
     if not path.is_file():
         raise UserError(f"{path} is missing, though the manifest names it; run `dvc repro download`")
-    if (found := sha256(path)) != entry.sha256:
+    if (found := sha256sum(path)) != entry.sha256:
         raise UserError(
             f"{path.name} is not the file that was downloaded first: expected sha256 {entry.sha256}, found {found}. "
             f"Delete it, or all of {path.parent} if the publisher has changed it, and run `dvc repro` again"
         )
-
-
-def sha256(path: Path) -> str:
-    """As `sha256sum` prints it."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

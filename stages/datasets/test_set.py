@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.artefacts import checked
 from stages.tasks import Images, Labels, load_arrays, save_arrays
 
 TEST = Path("data/test.npz")
@@ -18,10 +19,10 @@ class HeldOut:
     labels: Labels
 
 
-def read_test(path: Path = TEST) -> HeldOut:
-    arrays = load_arrays(path)
+def read_test() -> HeldOut:
+    arrays = load_arrays(checked(TEST))
     return HeldOut(arrays["images"], arrays["labels"])
 
 
-def write_test(test: HeldOut, path: Path = TEST) -> None:
-    save_arrays(path, images=test.images, labels=test.labels)
+def write_test(test: HeldOut) -> None:
+    save_arrays(TEST, images=test.images, labels=test.labels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +10,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from stages.artefacts import read_json
 from stages.documents import DOCUMENTS
 from stages.documents.rules import RUNS
-from stages.errors import UserError
 from stages.reporting import site
 from stages.reporting.charts import Spec, in_panels, once, tooltip
 from stages.reporting.colors import BLUE, GREY, GRID, MUTED, VERMILION
@@ -55,11 +54,8 @@ TICKS = [0, *(sign * step * 10**power for power in (0, 1, 2) for step in (1, 2, 
 
 
 def read(path: Path) -> Ledger:
-    """Raises `UserError` if it is missing."""
-    try:
-        return Ledger(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; `dvc repro report` makes it and the report") from None
+    """Raises `UserError` if it is missing or damaged."""
+    return Ledger(**read_json(path))
 
 
 def counts(entries: Sequence[Entry]) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages import documents
+from stages.artefacts import read_json, read_parquet
 from stages.config import DEFAULT, Params
 from stages.errors import UserError
 from stages.statistics import as_independent, search_correlation
@@ -154,14 +154,9 @@ class Evidence:
 def read(params: Params, names: Iterable[str]) -> Evidence:
     """The benchmark, and the experiments of the documents of these names, from `data/`.
 
-    Raises `UserError` if one is missing: it has not run since the parameters changed.
+    Raises `UserError` if one is missing, because it has not run since the parameters changed, or damaged.
     """
-    try:
-        experiments = {EVALUATION: _evaluation(params)}
-        experiments |= {name: _document(documents.FOLDER / name) for name in names}
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename or error} is missing; `dvc repro claims` makes it and the claims") from None
-    return Evidence(experiments)
+    return Evidence({EVALUATION: _evaluation(params)} | {name: _document(documents.FOLDER / name) for name in names})
 
 
 def _evaluation(params: Params) -> ExperimentEvidence:
@@ -170,7 +165,7 @@ def _evaluation(params: Params) -> ExperimentEvidence:
     The value of a seed is the mean over its networks, NaN if one of them has none.
     """
     file = DATA / "evaluation/runs.parquet"
-    runs = pd.read_parquet(file)
+    runs = read_parquet(file)
     if missing := sorted(set(params.variants) - set(runs["variant"])):
         raise UserError(f"{file} has no results for {', '.join(missing)}; run `dvc repro claims`")
     runs = runs[runs["variant"].isin(params.variants)].copy()
@@ -180,7 +175,7 @@ def _evaluation(params: Params) -> ExperimentEvidence:
     networks = runs.drop(columns=["variant", "task", "track"]).melt(["case", "seed", "repeat"], var_name="metric")
     networks["value"] = networks["value"].astype("Float64").to_numpy(np.float64, na_value=np.nan)
     tidy = networks.groupby(["case", "metric", "seed"])["value"].mean(skipna=False).reset_index()
-    card = json.loads((DATA / "card.json").read_text(encoding="utf-8"))
+    card = read_json(DATA / "card.json")
     searches = pd.Series({seed: params.search(seed) for seed in runs["seed"].unique().tolist()})
     against = {name: variant.against for name, variant in params.variants.items() if variant.against != name}
     return ExperimentEvidence(
@@ -197,12 +192,12 @@ def _evaluation(params: Params) -> ExperimentEvidence:
 
 def _document(folder: Path) -> ExperimentEvidence:
     file, record_file = folder / "outcomes.parquet", folder / "record.json"
-    record = json.loads(record_file.read_text(encoding="utf-8"))
+    record = read_json(record_file)
     deviations = {
         name: np.nan if identity["deviation"] is None else identity["deviation"]
         for name, identity in record["identities"].items()
     }
-    outcomes = indexed(pd.read_parquet(file))
+    outcomes = indexed(read_parquet(file))
     return ExperimentEvidence(str(file), record["data"]["title"], outcomes, deviations, str(record_file))
 
 

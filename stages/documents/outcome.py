@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from stages import ARITHMETIC, files
+from stages import ARITHMETIC, artefacts, files
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def write(outcome: ExperimentOutcome, folder: Path) -> None:
         ],
     }
     files.write_json(folder / "record.json", record)
+    artefacts.record(folder)
 
 
 def _finite(value: float) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from stages.artefacts import read_json
 from stages.reporting import site
 from stages.reporting.figures import Figure
 from stages.reporting.tables import Cell, Table
@@ -33,7 +33,7 @@ class DocumentPage:
 
 def read_record(folder: Path) -> dict[str, Any]:
     """`record.json` of an experiment: data, parameters, identities, printed numbers."""
-    record: dict[str, Any] = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record: dict[str, Any] = read_json(folder / "record.json")
     return record
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from stages.documents import DOCUMENTS, FOLDER, module
 from stages.documents.page import DocumentPage, read_record, render
-from stages.errors import UserError
 from stages.reporting import site
 from stages.reporting.figures import Drawing
 
@@ -60,11 +59,7 @@ def read(name: str, run: bool) -> list[MadePage]:
         if data is None and not run:
             continue
         folder = data or FOLDER / name
-        try:
-            page = module(name, part).page(folder)
-        except FileNotFoundError as error:
-            raise UserError(f"{error.filename or error} is missing; `dvc repro report` makes it") from None
-        made.append(MadePage(page, f"{name}/{part}.html", folder))
+        made.append(MadePage(module(name, part).page(folder), f"{name}/{part}.html", folder))
     return made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import pandas as pd
 from safetensors import safe_open
 
 from stages import tasks
+from stages.artefacts import checked, read_json, read_parquet
 from stages.config import Params
 from stages.errors import UserError
 from stages.tasks import Material
@@ -99,27 +99,24 @@ class Results:
 def read(params: Params) -> Results:
     """The results of the variants that the parameters name, in `data/`.
 
-    Raises `UserError` if one is missing: the pipeline has not run since the parameters changed.
+    Raises `UserError` if one is missing, because the pipeline has not run since the parameters changed, or damaged.
     """
-    try:
-        results = Results(
-            params=params,
-            card=json.loads((DATA / "card.json").read_text(encoding="utf-8")),
-            material=tasks.read(),
-            runs={name: _read_run(DATA / "runs" / name) for name in params.variants},
-            trials=pd.read_parquet(DATA / "tuning/trials.parquet"),
-            chosen=json.loads((DATA / "tuning/chosen.json").read_text(encoding="utf-8")),
-            replicas=pd.read_parquet(DATA / "evaluation/runs.parquet"),
-            comparisons=pd.read_parquet(DATA / "comparisons.parquet"),
-            confusion=pd.read_parquet(DATA / "evaluation/confusion.parquet"),
-            layers=pd.read_parquet(DATA / "evaluation/layers.parquet"),
-            variance=pd.read_parquet(DATA / "variance.parquet"),
-            crossed=pd.read_parquet(DATA / "variance_crossed.parquet"),
-            classical=pd.read_parquet(DATA / "evaluation/classical.parquet"),
-            repository=_repository(),
-        )
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename or error} is missing; `dvc repro report` makes it and the report") from None
+    results = Results(
+        params=params,
+        card=read_json(DATA / "card.json"),
+        material=tasks.read(),
+        runs={name: _read_run(DATA / "runs" / name) for name in params.variants},
+        trials=read_parquet(DATA / "tuning/trials.parquet"),
+        chosen=read_json(DATA / "tuning/chosen.json"),
+        replicas=read_parquet(DATA / "evaluation/runs.parquet"),
+        comparisons=read_parquet(DATA / "comparisons.parquet"),
+        confusion=read_parquet(DATA / "evaluation/confusion.parquet"),
+        layers=read_parquet(DATA / "evaluation/layers.parquet"),
+        variance=read_parquet(DATA / "variance.parquet"),
+        crossed=read_parquet(DATA / "variance_crossed.parquet"),
+        classical=read_parquet(DATA / "evaluation/classical.parquet"),
+        repository=_repository(),
+    )
     if missing := sorted(set(params.variants) - set(results.comparisons["variant"])):
         raise UserError(
             f"{DATA / 'comparisons.parquet'} has no results for {', '.join(missing)}; run `dvc repro report`"
@@ -128,9 +125,9 @@ def read(params: Params) -> Results:
 
 
 def _read_run(folder: Path) -> Run:
-    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    history = pd.read_parquet(folder / "history.parquet")
-    with safe_open(folder / "weights.safetensors", framework="numpy") as weights:
+    record = read_json(folder / "run.json")
+    history = read_parquet(folder / "history.parquet")
+    with safe_open(checked(folder / "weights.safetensors"), framework="numpy") as weights:
         first = record["replicas"][0]
         prefix = "{task}/{track}/{seed}/{repeat}/".format_map(first)
         shapes = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from contextlib import chdir
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -67,7 +68,8 @@ def test_a_new_file_is_a_source(tmp_path: Path) -> None:
     commands = ["config", "source=stripes"], ["download"], ["prepare"], ["plan"], ["tune"], ["train"]
     for name, *arguments in commands:
         small.stage(folder, name, *arguments)
-    found = tasks.read(folder / "data/pool.npz", folder / "data/splits.json")
+    with chdir(folder):
+        found = tasks.read()
     assert found.images.shape == (200, 6, 6, 1)
     assert (found.tasks["random"].labels == 1 - found.true).all()  # the source's own; of the other, derived
     assert 0 < (found.tasks["partly_random"].labels != found.true).mean() < 0.1

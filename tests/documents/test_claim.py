@@ -24,6 +24,7 @@ from stages.documents.evidence import EVALUATION, Evidence, ExperimentEvidence, 
 from stages.documents.face_notebook.claims import COCKTAIL, PENALTIES, REGULARIZERS
 from stages.errors import UserError
 from stages.statistics import as_independent, mean_interval, search_correlation
+from tests import small
 
 PROMISED = {
     "000": ["decay-is-l2-under-sgd", "decay-helps-logistic"],
@@ -305,6 +306,7 @@ def test_the_benchmark_says_which_of_its_variants_have_not_finished(
     own = (runs["variant"] == "augmentation") & (runs["task"] == "clean") & (runs["track"] == TUNED)
     runs["unfinished"] = own & (runs["seed"] == params.splits.first) & (runs["repeat"] == 1)
     runs.to_parquet(file)
+    small.accept(tmp_path)
     monkeypatch.chdir(tmp_path)
     found = evidence.read(params, [])
     assert found.experiments[EVALUATION].unfinished == {"augmentation/clean/tuned"}
@@ -339,6 +341,7 @@ def test_repeats_are_averaged_before_seeds_are_compared(
     second = params.splits.first + 1
     runs.loc[(runs["seed"] == second) & (runs["repeat"] == 1), "val_accuracy"] = np.nan
     runs.to_parquet(file)
+    small.accept(tmp_path)
     monkeypatch.chdir(tmp_path)
     values = evidence.read(params, []).values(evidence.of_benchmark("l1", "clean", "val_accuracy", TUNED)).iloc[:, 0]
     assert np.isnan(values[second])
@@ -358,6 +361,7 @@ def test_the_interval_of_tuned_variants_is_that_of_the_comparisons(
     of_search = np.stack(own.to_list())[np.arange(len(runs)), searches]
     runs["test_accuracy"] = 0.7 + of_search + generator.normal(0, 0.01, len(runs))
     runs.to_parquet(file)
+    small.accept(tmp_path)
     monkeypatch.chdir(tmp_path)
     found = evidence.read(params, [])
     seeds = runs.groupby(["task", "track", "variant", "seed"])["test_accuracy"].mean().unstack("seed")
@@ -515,3 +519,4 @@ def write_benchmark(folder: Path, params: Params) -> None:
     (folder / "data/evaluation").mkdir(parents=True)
     table.to_parquet(folder / "data/evaluation/runs.parquet", index=False)
     (folder / "data/card.json").write_text(json.dumps({"title": "Generated"}))
+    small.accept(folder)

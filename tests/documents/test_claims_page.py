@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from html import unescape
 from pathlib import Path
@@ -12,8 +11,10 @@ import numpy as np
 import pytest
 
 from stages import config
+from stages.artefacts import record
 from stages.documents import claims_page as claims
 from stages.errors import UserError
+from stages.files import write_json
 from stages.reporting import svg
 from stages.reporting.tables import number, percent
 
@@ -218,10 +219,13 @@ def test_a_figure_for_each_unit_and_kind_that_occurs() -> None:
     assert claims.figures([claim for claim in LEDGER if claim["id"] == "identity"]) == []
 
 
-def test_claims_by_document_and_a_ledger_that_is_missing(tmp_path: Path) -> None:
+def test_claims_by_document_and_a_ledger_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     assert [claim["id"] for claim in claims.by_document(LEDGER)["001"]] == [claim["id"] for claim in LEDGER]
     assert claims.by_document(LEDGER)["004"] == []
-    (tmp_path / "claims.json").write_text(json.dumps({"claims": LEDGER, "rules": RULES, "changes": CHANGES}))
-    assert claims.read(tmp_path / "claims.json") == (LEDGER, RULES, CHANGES)
+    file = Path("reports/claims.json")
     with pytest.raises(UserError, match="missing"):
-        claims.read(tmp_path / "absent.json")
+        claims.read(file)
+    write_json(file, {"claims": LEDGER, "rules": RULES, "changes": CHANGES})
+    record(file)
+    assert claims.read(file) == (LEDGER, RULES, CHANGES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from safetensors.numpy import save_file
 
 from stages import compare, config
 from stages.config import DEFAULT, TUNED, TUNED_CLEAN, Params, Task, Variant
-from stages.documents import outcome
+from stages.documents import FOLDER, outcome
 from stages.documents.base import ExperimentContext
-from stages.documents.face_notebook import ToyDropoutSettings, replay, toy_dropout
+from stages.documents.face_notebook import REPLAY, ToyDropoutSettings, replay, toy_dropout
 from stages.metrics import METRICS
 from stages.tasks import Material, Split, TaskData, write
+from tests import small
 
 ROOT = Path(__file__).parents[2]
 TASKS = ("clean", "partly_random", "random")
@@ -98,6 +100,7 @@ def write_results(
     ]
     pd.DataFrame(classical).to_parquet(evaluation / "classical.parquet", index=False)
     write_documents(root, images, labels)
+    small.accept(root)
 
 
 KEYS = ("variant", "task", "track", "seed")
@@ -134,7 +137,8 @@ def write_images(root: Path, params: Params, rng: np.random.Generator) -> tuple[
         labels = clean if not task.noise else rng.permutation(clean) if task.noise.rate == 1 else some
         split = Split(np.arange(task.train if isinstance(task.train, int) else 40), np.arange(40, 52))
         tasks[name] = TaskData(name, labels, dict.fromkeys(seeds, split))
-    write(Material(images, CLASSES, tasks), root / "data/pool.npz", root / "data/splits.json")
+    with chdir(root):
+        write(Material(images, CLASSES, tasks))
     counts = dict.fromkeys(CLASSES, POOL // len(CLASSES))
     card = {
         "source": "digits",
@@ -309,11 +313,14 @@ def write_documents(root: Path, images: np.ndarray, labels: np.ndarray) -> None:
     """What the replay and a document's experiment write, of a few epochs."""
     context = ExperimentContext("cpu", root / "keeps no parts")
     toy = toy_dropout.run(ToyDropoutSettings(seeds=2, steps=500), context)
-    outcome.write(toy, root / "data/documents/face_notebook")
+    with chdir(root):
+        outcome.write(toy, FOLDER / "face_notebook")
     examples = replay.NotebookExamples(images, labels)
     short = {name: replace(one, epochs=3) for name, one in replay.EXPERIMENTS.items()}
     splits = dict.fromkeys(replay.SPLITS, (examples, examples))
     data = outcome.DataNote("Handwritten digits", False, HOSTILE)
-    outcome.write(replay.run(splits, len(CLASSES), data, short), root / "data/replay")
+    replayed = replay.run(splits, len(CLASSES), data, short)
+    with chdir(root):
+        outcome.write(replayed, REPLAY)
     drawn = {name: {"train": [*range(20)], "val": [*range(20, 40)]} for name in splits}
     (root / "data/replay/splits.json").write_text(json.dumps(drawn))

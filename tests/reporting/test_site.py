@@ -28,6 +28,7 @@ from stages import config, report, timing
 from stages.metrics import METRICS, VERDICTS
 from stages.reporting import charts, site, tables
 from stages.reporting.colors import PALETTE
+from tests import small
 from tests.reporting.sample import (
     CLASSES,
     DIVERGED,
@@ -132,7 +133,8 @@ def test_site_has_a_page_for_each_variant_and_no_other(documents: dict[str, Docu
 def test_every_link_leads_to_a_file_of_the_site(copy: Path) -> None:
     folder = copy / "reports/timing"
     folder.mkdir()
-    shutil.copy(ROOT / "reports/timing/benchmark.json", folder)
+    for name in ("benchmark.json", "benchmark.sha256"):
+        shutil.copy(ROOT / "reports/timing" / name, folder)
     timing.main()
     assert links_within(copy / "reports") > 200
 
@@ -569,6 +571,7 @@ def test_a_variant_without_results_is_named(
     file = tmp_path / "data/comparisons.parquet"
     found = pd.read_parquet(file)
     found[found["variant"] != "l1"].to_parquet(file)
+    small.accept(tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         report.main()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.artefacts import read_parquet
 from stages.documents.page import CONFIDENCE, DocumentPage, read_record
 from stages.reporting import charts
 from stages.reporting.charts import Series
@@ -28,9 +29,9 @@ PARAMETERS = {"bias": "Bias", "w1": "Sepal length", "w2": "Sepal width", "w3": "
 
 
 def page(folder: Path) -> DocumentPage:
-    outcomes = pd.read_parquet(folder / "outcomes.parquet")
-    paths = pd.read_parquet(folder / "paths.parquet")
-    shrinkage = pd.read_parquet(folder / "shrinkage.parquet")
+    outcomes = read_parquet(folder / "outcomes.parquet")
+    paths = read_parquet(folder / "paths.parquet")
+    shrinkage = read_parquet(folder / "shrinkage.parquet")
     parameters = read_record(folder)["parameters"]
     return DocumentPage(
         "decay_scaling",

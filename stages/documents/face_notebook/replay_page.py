@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from stages.artefacts import read_json, read_parquet
 from stages.documents.page import DocumentPage, read_record
 from stages.reporting import charts
 from stages.reporting.charts import Series, Spec
@@ -42,11 +42,11 @@ def page(folder: Path) -> DocumentPage:
     record = read_record(folder)
     if not record["parameters"]:
         return DocumentPage("replay", TITLE, {})
-    curves = pd.read_parquet(folder / "curves.parquet")
-    layers = pd.read_parquet(folder / "layers.parquet")
-    long = pd.read_parquet(folder / "outcomes.parquet")
+    curves = read_parquet(folder / "curves.parquet")
+    layers = read_parquet(folder / "layers.parquet")
+    long = read_parquet(folder / "outcomes.parquet")
     outcomes = {str(name): dict(zip(own["metric"], own["value"], strict=True)) for name, own in long.groupby("case")}
-    splits = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
+    splits = read_json(folder / "splits.json")
     images = {name: {part: len(indices) for part, indices in split.items()} for name, split in splits.items()}
     sized = {
         name: f"{text}, {images[record['parameters'][name]['train']]['train']} images"

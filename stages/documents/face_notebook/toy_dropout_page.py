@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from stages.artefacts import read_parquet
 from stages.documents.page import CONFIDENCE, DocumentPage, read_record
 from stages.reporting import charts
 from stages.reporting.charts import Spec
@@ -23,7 +24,7 @@ METRICS = {"train_loss": "Loss on the ten points", "test_loss": "Loss on the lin
 
 def page(folder: Path) -> DocumentPage:
     curves, predictions, points = (
-        pd.read_parquet(folder / f"{name}.parquet") for name in ("curves", "predictions", "points")
+        read_parquet(folder / f"{name}.parquet") for name in ("curves", "predictions", "points")
     )
     last = int(curves["step"].max())
     final = curves[curves["step"] == last].pivot(index="seed", columns="case", values="test_loss")

@@ -12,6 +12,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from stages.artefacts import read_parquet
 from stages.documents.page import CONFIDENCE, DocumentPage, read_record
 from stages.reporting import charts
 from stages.reporting.charts import Spec
@@ -36,7 +37,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def page(folder: Path) -> DocumentPage:
     names = ("sweep", "reader", "norms", "small", "l1", "choice", "outcomes")
-    sweep, reader, norms, small, l1, choice, outcomes = (pd.read_parquet(folder / f"{name}.parquet") for name in names)
+    sweep, reader, norms, small, l1, choice, outcomes = (read_parquet(folder / f"{name}.parquet") for name in names)
     parameters = read_record(folder)["parameters"]
     figures = {
         "sweep": losses(sweep),

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from stages import rng
 from stages.datasets import transfer
-from stages.datasets.manifest import sha256
 from stages.documents.logistic_decay import LogisticDecaySettings
 from stages.documents.outcome import DataNote
 from stages.errors import UserError
+from stages.files import sha256sum
 from stages.tasks import Labels
 
 FILE = "toydata.txt"
@@ -82,7 +82,7 @@ def accept(path: Path) -> None:
 
 
 def _read(path: Path) -> tuple[NDArray[np.float32], Labels]:
-    found = sha256(path)
+    found = sha256sum(path)
     if found != SHA256:
         raise UserError(
             f"{path.name} is not the lecture's: expected its {ROWS} rows with the sha256 {SHA256}, "

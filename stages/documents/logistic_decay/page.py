@@ -10,6 +10,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from stages.artefacts import read_parquet
 from stages.documents.page import CONFIDENCE, DocumentPage, read_record
 from stages.reporting import charts
 from stages.reporting.charts import Series, Spec
@@ -43,10 +44,10 @@ LOSSES = {"train_loss": Series("training", BLUE, band=True), "test_loss": Series
 
 
 def page(folder: Path) -> DocumentPage:
-    every = pd.read_parquet(folder / "outcomes.parquet")
+    every = read_parquet(folder / "outcomes.parquet")
     of_fresh = every["case"].str.startswith(FRESH)
     outcomes, fresh = every[~of_fresh], every[of_fresh].assign(case=every["case"].str.removeprefix(FRESH))
-    epochs = pd.read_parquet(folder / "epochs.parquet")
+    epochs = read_parquet(folder / "epochs.parquet")
     parameters = read_record(folder)["parameters"]
     figures = {
         "parameters": by_epoch(
@@ -78,7 +79,7 @@ def page(folder: Path) -> DocumentPage:
             "weight_decay lie on the line of the penalty; AdamW’s weight_decay of the same strength is green.",
             "Norm",
         ),
-        "models": models(pd.read_parquet(folder / "points.parquet"), pd.read_parquet(folder / "boundaries.parquet")),
+        "models": models(read_parquet(folder / "points.parquet"), read_parquet(folder / "boundaries.parquet")),
         "strengths": losses(outcomes),
         "gains": gains({"shuffles": outcomes, "fresh": fresh}),
     }

@@ -12,6 +12,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from stages.artefacts import read_parquet
 from stages.documents.page import CONFIDENCE, DocumentPage, read_record
 from stages.reporting import charts
 from stages.reporting.charts import Spec
@@ -43,12 +44,12 @@ Cases = Mapping[str, pd.DataFrame]
 
 
 def page(folder: Path) -> DocumentPage:
-    outcomes = pd.read_parquet(folder / "outcomes.parquet")
+    outcomes = read_parquet(folder / "outcomes.parquet")
     cases = {
         str(case): own.pivot(index="seed", columns="metric", values="value") for case, own in outcomes.groupby("case")
     }
-    curves = pd.read_parquet(folder / "curves.parquet")
-    scales = pd.read_parquet(folder / "scales.parquet")
+    curves = read_parquet(folder / "curves.parquet")
+    scales = read_parquet(folder / "scales.parquet")
     figures = {
         "accuracy": by_seed(
             cases,

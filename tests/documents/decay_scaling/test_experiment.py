@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from stages.documents import DOCUMENTS
+from stages.documents import DOCUMENTS, FOLDER
 from stages.documents.decay_scaling import DecayScalingSettings, experiment, page
 from stages.documents.outcome import write
 from stages.documents.page import render
@@ -81,11 +81,13 @@ def test_an_epoch_of_batches_holds_every_row_once():
         np.testing.assert_array_equal(np.sort(np.concatenate(epoch)), np.arange(100))
 
 
-def test_its_page_renders(outcome, tmp_path):
-    write(outcome, tmp_path)
-    own = page.page(tmp_path)
+def test_its_page_renders(outcome, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = FOLDER / "decay_scaling"
+    write(outcome, folder)
+    own = page.page(folder)
     document = DOCUMENTS["decay_scaling"]
-    rendered = render(own, "decay_scaling/page.html", tmp_path, document=document, pages={}, claims=[])
+    rendered = render(own, "decay_scaling/page.html", folder, document=document, pages={}, claims=[])
     html = rendered["documents/decay_scaling.html"]
     for figure in own.figures.values():
         assert f'id="{figure.name}"' in html

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from stages import files
 from stages.documents import DOCUMENTS, outcome
-from stages.documents.face_notebook import replay, replay_page
+from stages.documents.face_notebook import REPLAY, replay, replay_page
 from stages.documents.face_notebook.replay import EXPERIMENTS, SPLITS, NotebookExamples
 from stages.documents.outcome import DataNote
 from stages.documents.page import DocumentPage, render
@@ -23,9 +24,9 @@ DOCUMENT, TEMPLATE = DOCUMENTS["face_notebook"], "face_notebook/replay_page.html
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A replay of a few epochs on noise; its augmented network trains on seven of the images that validate it."""
-    folder = tmp_path_factory.mktemp("replay")
+    root = tmp_path_factory.mktemp("project")
     generator = np.random.default_rng(0)
 
     def noise(count: int) -> NotebookExamples:
@@ -35,20 +36,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     examples = {name: (noise(split.train), noise(split.val)) for name, split in SPLITS.items()}
     experiments = {name: replace(one, epochs=EPOCHS) for name, one in EXPERIMENTS.items()}
     data = DataNote("Noise", False, "Generated.")
-    outcome.write(replay.run(examples, 3, data, experiments), folder)
     splits = {name: {"train": [*range(split.train)], "val": [*range(500, 600)]} for name, split in SPLITS.items()}
     splits["aug"]["train"] = [*range(240, 483), *range(550, 557)]
-    files.write_json(folder / "splits.json", splits)
-    return folder
+    with chdir(root):
+        files.write_json(REPLAY / "splits.json", splits)
+        outcome.write(replay.run(examples, 3, data, experiments), REPLAY)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
 
 
 @pytest.fixture(scope="module")
-def page(folder: Path) -> DocumentPage:
-    return replay_page.page(folder)
+def page(root: Path) -> DocumentPage:
+    with chdir(root):
+        return replay_page.page(REPLAY)
 
 
-def test_every_curve_is_drawn_whole(page: DocumentPage, folder: Path) -> None:
-    curves = pd.read_parquet(folder / "curves.parquet")
+def test_every_curve_is_drawn_whole(page: DocumentPage) -> None:
+    curves = pd.read_parquet(REPLAY / "curves.parquet")
     for figure in page.figures.values():
         fields = set(re.findall(r'"field": "(\w+)"', json.dumps(figure.still)))
         assert fields <= set(figure.data.columns)
@@ -67,10 +75,10 @@ def test_the_table_holds_every_experiment(page: DocumentPage) -> None:
     assert table.data["train_images"].tolist() == [SPLITS[one.train].train for one in EXPERIMENTS.values()]
 
 
-def test_what_the_defects_come_to_is_counted(page: DocumentPage, folder: Path) -> None:
+def test_what_the_defects_come_to_is_counted(page: DocumentPage) -> None:
     assert (page.facts["both_trained"], page.facts["seen"]) == (10, 7)
     html = str(
-        render(page, TEMPLATE, folder, document=DOCUMENT, pages={"replay": page.title}, claims=[])[
+        render(page, TEMPLATE, REPLAY, document=DOCUMENT, pages={"replay": page.title}, claims=[])[
             "documents/replay.html"
         ]
     )
@@ -78,8 +86,8 @@ def test_what_the_defects_come_to_is_counted(page: DocumentPage, folder: Path) -
     assert "toy_dropout.html" not in html
 
 
-def test_a_split_without_images_in_common_is_no_defect(page: DocumentPage, folder: Path) -> None:
+def test_a_split_without_images_in_common_is_no_defect(page: DocumentPage) -> None:
     apart = replace(page, facts={**page.facts, "seen": 0})
-    html = str(render(apart, TEMPLATE, folder, document=DOCUMENT, pages={}, claims=[])["documents/replay.html"])
+    html = str(render(apart, TEMPLATE, REPLAY, document=DOCUMENT, pages={}, claims=[])["documents/replay.html"])
     assert "trained on 0" not in html
     assert "with this data it has not" in html

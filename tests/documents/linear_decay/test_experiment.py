@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from stages.documents import FOLDER
 from stages.documents.linear_decay import LinearDecaySettings
 from stages.documents.linear_decay import experiment as linear_decay
 from stages.documents.linear_decay.experiment import (
@@ -88,10 +89,11 @@ def test_the_book_s_printed_norms_lie_near_ours(outcome: ExperimentOutcome) -> N
 
 
 def test_the_page_reads_the_printed_norms_and_claims_no_more_than_it_measured(
-    outcome: ExperimentOutcome, tmp_path: Path
+    outcome: ExperimentOutcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(outcome, tmp_path)
-    shown = page(tmp_path).figures["norms"].data.query("series == 'printed'")
+    monkeypatch.chdir(tmp_path)
+    write(outcome, FOLDER / "linear_decay")
+    shown = page(FOLDER / "linear_decay").figures["norms"].data.query("series == 'printed'")
     assert sorted(shown["value"]) == sorted(float(number.printed) for number in outcome.printed)
     values = {5.27e8: "5 × 10⁸", 9.99e11: "9 × 10¹¹", 1000.0: "1 × 10³", 0.0375: "3 × 10⁻²"}
     assert {value: floored(value) for value in values} == values

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from stages.documents import DOCUMENTS
+from stages.documents import DOCUMENTS, FOLDER
 from stages.documents.logistic_decay import LogisticDecaySettings, data, experiment, page
 from stages.documents.outcome import write
 from stages.documents.page import render
@@ -141,11 +141,13 @@ def test_a_line_beyond_the_edge_is_left_out():
     assert experiment.clipped(0, 1, 3.1) is None
 
 
-def test_its_page_renders(outcome, tmp_path):
-    write(outcome, tmp_path)
-    own = page.page(tmp_path)
+def test_its_page_renders(outcome, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = FOLDER / "logistic_decay"
+    write(outcome, folder)
+    own = page.page(folder)
     document = DOCUMENTS["logistic_decay"]
-    rendered = render(own, "logistic_decay/page.html", tmp_path, document=document, pages={}, claims=[])
+    rendered = render(own, "logistic_decay/page.html", folder, document=document, pages={}, claims=[])
     html = rendered["documents/logistic_decay.html"]
     for figure in own.figures.values():
         assert f'id="{figure.name}"' in html

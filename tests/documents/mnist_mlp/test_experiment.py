@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from stages.documents import FOLDER
 from stages.documents.mnist_mlp import MnistMlpSettings
 from stages.documents.mnist_mlp import experiment as mnist_mlp
 from stages.documents.mnist_mlp.experiment import (
@@ -264,9 +265,10 @@ def test_printed_numbers_are_beside_ours():
     assert [number.printed for number in short] == ["86.73", "88.33", "97.42", "97.09"]
 
 
-def test_page(parts, tmp_path):
-    folder = tmp_path / "written"
-    write(compare(SETTINGS, parts, "Noise", CPU, tmp_path / "kept"), folder)
+def test_page(parts, tmp_path, monkeypatch):
+    result, folder = compare(SETTINGS, parts, "Noise", CPU, tmp_path / "kept"), FOLDER / "mnist_mlp"
+    monkeypatch.chdir(tmp_path)
+    write(result, folder)
     shown = page(folder)
     assert len(shown.figures["dead"].data) == len(METHODS) * len(OUTPUTS) * SETTINGS.seeds
     assert shown.figures["scales"].data.groupby("panel")["share"].sum().to_numpy() == pytest.approx(100)
