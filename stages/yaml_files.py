@@ -44,6 +44,8 @@ SHOWN, LISTED = 200, 50
 
 DATE = re.compile(r"\d{4}-\d\d?-\d\d?([Tt\s][\d:.\sZ+-]*)?")
 NUMBER = re.compile(r"[-+]?[.\d][\w.:+-]*")
+NO_NUMBER = re.compile("[-+]?0[box]_*")
+"""What YAML takes for a number, though it has no digit."""
 UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 """Control characters but for tab and new line, halves of surrogate pairs, and what Unicode has set aside."""
 
@@ -65,7 +67,7 @@ def read(path: Path, reader: YAML) -> Any:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path} is not valid YAML: line {line}: {error.problem or error.context}") from None
-    except (YAMLError, ValueError, OverflowError) as error:  # a control character; \UFFFFFFFF; 0b_
+    except (YAMLError, ValueError, OverflowError) as error:  # a control character; \UFFFFFFFF
         raise UserError(f"{path} is not valid YAML: {error}") from None
     problems: list[str] = []
     _check_values(content, (), problems)
@@ -117,8 +119,9 @@ def _check_form(path: Path, text: str) -> None:
         if isinstance(event, ScalarEvent) and event.implicit[0]:  # without quotes
             if DATE.fullmatch(event.value):
                 raise UserError(f"{where}: found the date {shown(event.value)}; put it in quotes if it is text")
-            if len(event.value) > DIGITS and NUMBER.fullmatch(event.value):
-                raise UserError(f"{where}: found {shown(event.value)}; allowed: numbers of up to {DIGITS} digits")
+            long = len(event.value) > DIGITS and NUMBER.fullmatch(event.value)
+            if long or NO_NUMBER.fullmatch(event.value):
+                raise UserError(f"{where}: found {shown(event.value)}; allowed: numbers of 1 to {DIGITS} digits")
         if isinstance(event, NodeEvent):
             alias = isinstance(event, AliasEvent)
             if alias and any(event.anchor == each.anchor for each in around):

@@ -107,6 +107,7 @@ def test_a_source_and_a_profile_are_chosen_together(monkeypatch: pytest.MonkeyPa
         ("variants: {none: {about: [a, b]}}", ["profiles/bad.yaml:", "variants.none.about", "a valid string"]),
         ("splits: {seeds: 3", ["profiles/bad.yaml is not valid YAML"]),
         ("splits: {seeds: 3, seeds: 4}", ["profiles/bad.yaml: the key 'seeds' occurs twice"]),
+        ("training: {epochs: 0b_}", ["profiles/bad.yaml, line 1: found '0b_'; allowed: numbers of 1 to 100"]),
         ("- splits", ["profiles/bad.yaml must hold a mapping with the keys arithmetic, data, splits"]),
     ],
 )
