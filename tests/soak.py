@@ -1,7 +1,7 @@
 """Interrupts every stage of a small pipeline at random moments, many times; whatever happens, it ends the same.
 
-``python -m tests.soak ROUNDS [SEED]`` prints a line for each round and a table at the end, and exits with 1 if an outcome
-differs from that of an undisturbed run.
+``python -m tests.soak ROUNDS [SEED]`` prints a line for each round and a table at the end, and exits with 1 if an
+outcome differs from that of an undisturbed run.
 """
 
 from __future__ import annotations
