@@ -23,10 +23,11 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, wait: bool = True) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well and vanishes when it does not.
 
-    An ``OSError``, such as that of a full disk, names ``path``.
+    Unless one does not want to ``wait`` until the disk has it, a power cut leaves the old file or the new one, too. An
+    ``OSError``, such as that of a full disk, names ``path``.
     """
     temporary = None
     try:
@@ -36,10 +37,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         temporary.chmod(0o644)
-        _to_disk(temporary)  # or a power cut may leave the new name with nothing behind it
+        if wait:
+            _to_disk(temporary)  # or a power cut may leave the new name with nothing behind it
         temporary.replace(path)
-        with suppress(OSError):  # not every file system can
-            _to_disk(path.parent)
+        if wait:
+            with suppress(OSError):  # not every file system can
+                _to_disk(path.parent)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:

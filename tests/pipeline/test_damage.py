@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,26 @@ def test_a_damaged_artefact_is_refused_or_has_no_effect(project: Path, stage: st
             assert f"dvc repro {artefacts.stage_of(path)}`" in done.stderr, told
         now = small.contents(project / "data") | small.contents(project / "reports")
         assert {name: now.get(name) for name in made} == made, told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["download", *BENCHMARK, "document@decay_scaling", *LAST])
+@pytest.mark.parametrize("disk", ["full", "read-only"])
+def test_a_disk_that_refuses_ends_a_stage_without_a_traceback(project: Path, stage: str, disk: str) -> None:
+    name, *arguments = stage.split("@")
+    command, inside = f"exec {sys.executable} -m stages.{name} {' '.join(arguments)}", []
+    if disk == "full":
+        command = f"ulimit -f 0; {command}"
+    else:
+        read_only = f"mount --bind . . && mount -o remount,bind,ro . && cd {project}"
+        command = f"{read_only} && {command}"
+        inside = ["unshare", "--mount", *(["--map-root-user"] if os.getuid() else [])]
+        if not shutil.which("unshare") or small.run(project, *inside, "sh", "-c", read_only, check=False).returncode:
+            pytest.skip("this machine lets nobody mount")
+    made = small.contents(project / "data") | small.contents(project / "reports")
+    shutil.rmtree(project / ".cache", ignore_errors=True)
+    done = small.run(project, *inside, "sh", "-c", command, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert small.contents(project / "data") | small.contents(project / "reports") == made
