@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import date
 from hashlib import sha256
 from html import unescape
 from html.parser import HTMLParser
@@ -28,6 +29,7 @@ from stages import config, report, timing
 from stages.metrics import METRICS, VERDICTS
 from stages.reporting import charts, site, tables
 from stages.reporting.colors import PALETTE
+from stages.verification import conclusions, records
 from tests import small
 from tests.reporting.sample import (
     CLASSES,
@@ -333,6 +335,71 @@ def test_the_headline_follows_from_the_published_seeds(
     for (variant, task, track), mean in (100 * means.groupby(["variant", "task", "track"]).mean()).items():
         if track != "tuned_clean":
             assert headline[variant][task][track == "tuned"].startswith(f"{mean:.1f}")
+
+
+def test_all_that_is_concluded_on_variants_is_published(
+    documents: dict[str, Document], reports: Path, project: Path
+) -> None:
+    assert "tables/comparisons.csv" in documents["methods.html"].links
+    keys = ["variant", "task", "track", "metric"]
+    published = pd.read_csv(reports / "tables/comparisons.csv").set_index(keys)
+    found = pd.read_parquet(project / "data/comparisons.parquet").set_index(keys).loc[published.index]
+    assert len(found) == len(pd.read_parquet(project / "data/comparisons.parquet"))
+    scale = published.index.get_level_values("metric").map(lambda key: METRICS[key].scale).to_numpy()
+    for column in ("mean", "low", "high", "difference", "difference_low", "difference_high"):
+        np.testing.assert_allclose(published[column], scale * found[column], rtol=5.1e-6)
+    assert (published["verdict"].fillna("") == found["verdict"].fillna("")).all()
+    judged = published.xs("test_accuracy", level="metric")
+    np.testing.assert_array_equal(judged["rank_low"], found.xs("test_accuracy", level="metric")["rank_low"])
+    assert published["rank_low"].count() == judged["rank_low"].count() > 0
+
+
+def test_the_methods_page_names_the_machines_that_vouch_for_these_results(copy: Path) -> None:
+    assert "There is no record yet of a machine" in Document(copy / "reports/methods.html").text
+    texts = [(copy / path).read_text() for path in (conclusions.TABLE, conclusions.CLAIMS)]
+    record = records.Record(
+        results=conclusions.read(*texts, "here").digest,
+        commit="0" * 40,
+        date=date(2026, 11, 26),
+        outcome="identical",
+        share=0,
+        stages=[],
+        device="cpu",
+        author=True,
+        machine=records.Machine(
+            processor="The first",
+            architecture="x86_64",
+            system="Linux",
+            instructions=["avx2"],
+            arithmetic="portable",
+            kernels="AVX2",
+            versions={"torch": "2.14.1"},
+        ),
+        selftest={},
+    )
+    machines = {name: record.machine.model_copy(update={"processor": name}) for name in (HOSTILE, "Older")}
+    others = {"author": False, "outcome": "same conclusions", "share": 0.04}
+    for each in (
+        record.model_copy(update=others | {"machine": machines[HOSTILE]}),
+        record,
+        record.model_copy(update={"results": "0" * 64, "machine": machines["Older"]}),  # of earlier results
+    ):
+        records.write(each)
+    report.main()
+    page = Document(copy / "reports/methods.html")
+    text = " ".join(page.text.split())
+    assert "The first, on which they were made (Linux x86_64, avx2; portable arithmetic, PyTorch 2.14.1, cpu)" in text
+    assert HOSTILE in text
+    assert "no number moved by more than 4 % of the half-width" in text.replace("\xa0", " ")
+    assert text.index("The first") < text.index(HOSTILE)
+    assert "Older" not in text
+    assert "There is no record" not in text
+    assert (
+        conclusions.read(
+            *[(copy / path).read_text() for path in (conclusions.TABLE, conclusions.CLAIMS)], "here"
+        ).digest
+        == record.results
+    )
 
 
 def test_published_seeds_are_in_the_order_of_the_parameters(reports: Path, project: Path) -> None:
