@@ -258,6 +258,16 @@ def edit(path: str, before: str, after: str) -> None:
     Path(path).write_text(text.replace(before, after))
 
 
+def damage_without_a_copy() -> None:
+    shutil.rmtree(".dvc/cache")
+    small.damage(Path("data/runs/none/run.json"), "turned")
+
+
+def fresh_clone() -> None:
+    shutil.rmtree(".dvc/cache")
+    shutil.rmtree("data")
+
+
 def no_commit() -> None:
     shutil.rmtree(".git")
     git("init", "--quiet")
@@ -278,6 +288,8 @@ def no_table_in_the_commit() -> None:
             lambda: small.damage(Path("data/runs/none/run.json"), "turned"),
             "not as the stage .*: data/runs; `make repro`",
         ),
+        (damage_without_a_copy, "not as the stage .*: data/runs; `make repro`"),
+        (fresh_clone, "missing: data/runs; run `make repro`"),
         (lambda: small.damage(Path(conclusions.CLAIMS), "cut"), "not as the stage .*: reports/claims.json"),
         (lambda: edit("stages/train.py", "how", "why"), r"not up to date: train \(stages/train.py\)"),
         (lambda: edit("params.yaml", "epochs: 4", "epochs: 5"), r"not that of the commit \(training.epochs\)"),
@@ -287,8 +299,15 @@ def no_table_in_the_commit() -> None:
         (no_table_in_the_commit, "has no reports/tables/comparisons.csv"),
     ],
     ids=[
-        *("missing stage", "missing in the commit", "missing data", "damaged data", "damaged report", "new code"),
-        *("other settings", "cut lock", "no settings", "no commit", "no table"),
+        *(
+            "missing stage",
+            "missing in the commit",
+            "missing data",
+            "damaged data",
+            "damaged, not in cache",
+            "fresh clone",
+        ),
+        *("damaged report", "new code", "other settings", "cut lock", "no settings", "no commit", "no table"),
     ],
 )
 def test_what_cannot_be_compared_is_said(

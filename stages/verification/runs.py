@@ -109,11 +109,11 @@ def state() -> dict[str, list[Problem]]:
     """The stages of `dvc.yaml` that are compared, in order, each with what is not as it left or found it."""
     try:
         with Repo() as repo:
-            names = [stage.addressing for stage in repo.index.stages]
-            status = repo.status()
+            compared = [stage for stage in repo.index.stages if stage.addressing not in LEFT_OUT]
+            late = repo.status()
+            return {stage.addressing: [*_outs(stage), *_deps(late.get(stage.addressing, ()))] for stage in compared}
     except DvcException as error:
         raise UserError(f"DVC cannot tell the state of the results: {error}") from None
-    return {name: list(_problems(status.get(name, ()))) for name in names if name not in LEFT_OUT}
 
 
 def check(found: Mapping[str, Sequence[Problem]]) -> None:
@@ -132,15 +132,18 @@ def check(found: Mapping[str, Sequence[Problem]]) -> None:
         raise UserError(f"not up to date: {_some(late)}; {AGAIN}")
 
 
-def _problems(status: Sequence[str | Mapping[str, Mapping[str, str]]]) -> Iterator[Problem]:
+def _outs(stage: Any) -> Iterator[Problem]:
+    """Of the workspace alone: DVC's status says only "not in cache" of what it has no copy of, damaged or not."""
+    for out in stage.outs:
+        for path, how in out.workspace_status().items():
+            yield path, how if how == "deleted" else "damaged"
+
+
+def _deps(status: Sequence[str | Mapping[str, Mapping[str, str]]]) -> Iterator[Problem]:
     for entry in status:
-        if isinstance(entry, str):  # its command is new, or it has never run
-            yield entry, "late"
-            continue
-        for path, how in entry.get("changed outs", {}).items():
-            if how in ("deleted", "modified"):
-                yield path, "deleted" if how == "deleted" else "damaged"
-        for path in entry.get("changed deps", {}):
+        # A text: its command is new, or it has never run.
+        changed = [entry] if isinstance(entry, str) else entry.get("changed deps", {})
+        for path in changed:
             if path != VERIFIED:  # a new record is not in the report yet, and changes no result
                 yield path, "late"
 

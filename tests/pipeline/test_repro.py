@@ -317,7 +317,7 @@ def test_a_run_in_a_temporary_clone_gives_the_same(
     status = small.run(project, "git", "status", "--porcelain").stdout
     assert "IDENTICAL. All 12 stages" in small.stage(project, "verify", "fresh=1").stdout
     assert json.loads((project / "data/verification.json").read_text())["outcome"] == "identical"
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("regbench-verify-*")) == []
     assert small.run(project, "git", "status", "--porcelain").stdout == status
 
 
@@ -343,7 +343,7 @@ def test_the_temporary_clone_vanishes_when_it_is_interrupted(project: Path, tmp_
     process.stdout.close()
     assert "the temporary clone is deleted" in said
     assert "Traceback" not in said
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("regbench-verify-*")) == []
 
 
 @pytest.mark.slow
