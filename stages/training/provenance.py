@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ import numpy as np
 import torch
 
 from stages import ARITHMETIC, files
+from stages.artefacts import read_json
 from stages.config import Params
-from stages.errors import UserError
 from stages.training.device import device_name
 
 PLAN = Path("data/plan")
@@ -27,7 +26,7 @@ def conditions(params: Params, device: torch.device) -> dict[str, dict[str, Any]
     """For each variant its device, arithmetic and versions, and the hashes of the code that all share and of its own
     methods.
 
-    Raises ``UserError`` if the stage `plan` has not found those.
+    Raises ``UserError`` if what the stage `plan` has found of those is missing or damaged.
     """
     shared = files.sha256(*CODE)
     versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
@@ -43,9 +42,5 @@ def conditions(params: Params, device: torch.device) -> dict[str, dict[str, Any]
 
 
 def _methods(file: Path) -> dict[str, str]:
-    try:
-        plan = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{file} is missing; `dvc repro plan` makes it") from None
-    found: dict[str, str] = plan["methods"]
+    found: dict[str, str] = read_json(file)["methods"]
     return found
