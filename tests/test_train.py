@@ -415,9 +415,9 @@ def test_another_variant_of_the_same_parameters_trains_nothing(
             assert (RUNS / "renamed" / name).read_bytes() == trained[f"everything/{name}"]
     finally:
         Path("params.yaml").write_text(before)
-        choose(project, *small.VARIANTS)
         shutil.rmtree("data/plan")
         Path("data/plan-before").rename("data/plan")
+        choose(project, *small.VARIANTS)
         call(monkeypatch)
     assert small.contents(RUNS) == trained
 
@@ -447,16 +447,14 @@ def test_the_number_of_cores_does_not_matter(
     monkeypatch: pytest.MonkeyPatch,
     cores: int,
 ) -> None:
-    monkeypatch.chdir(project)
+    shutil.copytree(project, tmp_path / "copy", ignore=shutil.ignore_patterns(".cache", "runs", "crossed"))
+    monkeypatch.chdir(tmp_path / "copy")
     for module in (parallel, jobs):
         monkeypatch.setattr(module, "cores", lambda: cores)
-    monkeypatch.setattr(train, "STORE", tmp_path / "store")
-    monkeypatch.setattr(train, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(train, "CROSSED", tmp_path / "crossed")
     again = call(monkeypatch)
     assert len(again) == len(units)
     assert set(again) == units
-    assert small.contents(tmp_path / "runs") == trained
+    assert small.contents(RUNS) == trained
 
 
 def test_a_training_waits_for_another(project: Path, trained: dict[str, bytes]) -> None:
@@ -615,14 +613,13 @@ def test_mistakes_are_told_without_a_traceback(project: Path) -> None:
 
 def test_searches_that_are_missing_are_named(project: Path) -> None:
     chosen = project / train.CHOSEN
-    content = chosen.read_bytes()
     try:
         choose(project, "none", "l1")
         assert "has nothing for everything on clean; `dvc repro tune` makes it" in refused(project)
         chosen.unlink()
         assert f"{train.CHOSEN} is missing; `dvc repro tune` makes it" in refused(project)
     finally:
-        chosen.write_bytes(content)
+        choose(project, *small.VARIANTS)
 
 
 def test_a_plan_that_is_missing_is_named(project: Path) -> None:
