@@ -155,11 +155,11 @@ def _fill(client: MlflowClient, experiment: str, records: Sequence[Record], page
             kept[record.name] = run
         else:
             outdated.append(run)
-    for run in tqdm(outdated, "outdated runs", disable=not outdated, leave=False):
+    for run in tqdm(outdated, "outdated runs", disable=None if outdated else True, leave=False):
         client.delete_run(run.info.run_id)
     ids = {name: run.info.run_id for name, run in kept.items()}
     missing = len(records) - len(kept)
-    with tqdm(total=missing, desc="runs to MLflow", disable=not missing, leave=False) as progress:
+    with tqdm(total=missing, desc="runs to MLflow", disable=None if missing else True, leave=False) as progress:
         for content, record in contents.items():
             parent = {PARENT: ids[record.parent]} if record.parent else {}
             if record.name not in kept:

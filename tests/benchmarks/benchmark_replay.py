@@ -17,7 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from stages.config import PARAMS
 from stages.datasets.manifest import Entry, Manifest, write_manifest
 from stages.datasets.sources.afhq import ARCHIVES
-from tests import faces, notebook
+from tests import faces, notebook, small
 
 IMAGES = 600
 WORKERS = 2
@@ -36,6 +36,7 @@ def project(tmp_path: Path) -> Path:
     faces.write(tmp_path / "pictures", IMAGES)
     faces.pack(tmp_path / "pictures", raw)
     write_manifest(Manifest("afhq", {name: Entry.of(raw / name, None, None) for name in ARCHIVES.values()}), raw)
+    small.accept(tmp_path)
     return tmp_path
 
 
