@@ -59,11 +59,10 @@ def test_bits_on_an_emulated_processor(processor: str) -> None:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with networks of each kind to train, in which none of the parts has run."""
+    """A project with dense and convolutional networks to train, in which none of the parts has run."""
     own = loads_yaml((small.ROOT / "params.yaml").read_text())["variants"]
-    for network in ("conv", "resnet"):
-        own[network]["training"] |= {"width": 0.25, "epochs": 2}
-    variants = {name: own[name] for name in ("none", "everything", "conv", "resnet")}
+    own["conv"]["training"] |= {"width": 0.25, "epochs": 2}
+    variants = {name: own[name] for name in ("none", "everything", "conv")}
     changes = {"variants": variants, "training__epochs": 2, "tune__searches": 1, "documents": parts.DOCUMENTS}
     folder = small.make(tmp_path_factory.mktemp("prepared"), **changes)
     for stage in ("download", "prepare", "plan"):
