@@ -70,13 +70,9 @@ def keep_only(stages: str, keys: Collection[str]) -> None:
             file.unlink()
 
 
-def recorded(stage: str) -> dict[Path, str]:
-    """The sha256 of each file that a stage wrote. Raises ``UserError`` if it has not finished."""
-    file = checksums(stage)
-    if not file.is_file():
-        raise UserError(f"{file} is missing: the stage {stage} has not finished; {_remedy(stage)}")
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    return {Path(path): digest for digest, _, path in (line.partition("  ") for line in lines)}
+def recorded(stage: str) -> list[Path]:
+    """The files that a stage wrote. Raises ``UserError`` if it has not finished."""
+    return [Path(line.partition("  ")[2]) for line in _lines(stage)]
 
 
 def checked(path: Path) -> Path:
@@ -87,7 +83,7 @@ def checked(path: Path) -> Path:
     stage = stage_of(path)
     if not path.exists():
         raise UserError(f"{path} is missing; {_remedy(stage)}")
-    if not path.is_file() or sha256sum(path) != recorded(stage).get(path):
+    if not path.is_file() or f"{sha256sum(path)}  {path.as_posix()}" not in _lines(stage):
         again = path.parent if stage == "download" else path  # a source is fetched as a whole
         raise UserError(
             f"{path} is not what the stage {stage} wrote, by {checksums(stage)}: one of the two was damaged or edited, "
@@ -104,6 +100,14 @@ def read_parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     return pd.read_parquet(checked(path))
+
+
+def _lines(stage: str) -> list[str]:
+    """The list of a stage, a line for each file."""
+    file = checksums(stage)
+    if not file.is_file():
+        raise UserError(f"{file} is missing: the stage {stage} has not finished; {_remedy(stage)}")
+    return file.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def _remedy(stage: str, *remove: Path) -> str:

@@ -119,7 +119,8 @@ def test_a_stage_names_whatever_is_damaged_of_what_it_reads(
         patch.setattr(artefacts, "sha256sum", lambda path: opened.append(path) or sha256sum(path))
         read()
     assert opened
-    for path, how in zip(dict.fromkeys(opened), itertools.cycle(["missing", *small.DAMAGES])):
+    some = list(dict.fromkeys(opened))[:: 1 + len(opened) // 12]
+    for path, how in zip(some, itertools.cycle(["missing", *small.DAMAGES])):
         content = path.read_bytes()
         path.unlink() if how == "missing" else small.damage(path, how)
         with pytest.raises(UserError, match=rf"^{re.escape(str(path))} is .*dvc repro {artefacts.stage_of(path)}`"):

@@ -173,11 +173,13 @@ def test_stage_writes_all_or_nothing(
     assert 'href="../variants/adam.html"' not in html
 
 
+@pytest.mark.slow
 def test_every_benchmark_runs_and_checks_its_own_work() -> None:
     """The notebook's epoch ends where ours does, and the products count as many operations as a real step."""
     assert benchmark.run_suite("--benchmark-disable") == 0
 
 
+@pytest.mark.slow
 def test_results_hold_medians_and_no_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # beside other tests pytest-benchmark would not measure
     file = tmp_path / "result.json"

@@ -283,6 +283,7 @@ def test_a_variant_without_its_reference_in_the_design_has_no_difference() -> No
     assert set(table["quantity"]) == {"accuracy"}
 
 
+@pytest.mark.slow
 def test_a_pipeline_with_tasks_of_its_own(tmp_path: Path) -> None:
     """From the download to the report, with every kind of noise and another number of training images."""
     folder = small.make(tmp_path)

@@ -407,7 +407,7 @@ FOUND_BY = {
 """The runs that each filter of README and of the experiment's description should find."""
 
 
-@pytest.mark.parametrize("store", ["sqlite", "server"])
+@pytest.mark.parametrize("store", ["sqlite", pytest.param("server", marks=pytest.mark.slow)])
 def test_every_filter_that_is_recommended_finds_its_runs(
     store: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -601,6 +601,7 @@ def scratched(content: bytes) -> bytes:
     return content[:third] + b"\xff" * third + content[2 * third :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [overwritten, cut_short, scratched])
 def test_the_advice_for_a_damaged_database_brings_all_runs_back(
     source: str, tmp_path: Path, damage: Callable[[bytes], bytes]

@@ -138,6 +138,7 @@ def test_every_stage_takes_it_up(project: Path) -> None:
     assert "On coins" in (reports / "claims.html").read_text()
 
 
+@pytest.mark.slow
 def test_an_edit_of_a_document_runs_that_document_alone(project: Path) -> None:
     shutil.copytree(
         small.ROOT / ".dvc", project / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local")

@@ -159,6 +159,7 @@ def finished(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_ino for path in (folder / ".cache").glob("*/*.replica")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "used_by"),
     [
@@ -182,6 +183,7 @@ def test_new_code_trains_the_variants_that_use_it(project: Path, file: str, used
     assert out_of_date(project) == []
 
 
+@pytest.mark.slow
 def test_a_new_method_trains_no_variant_but_its_own(project: Path) -> None:
     assert METHOD
     file = project / "stages/regularizers/uniform_noise.py"
@@ -200,6 +202,7 @@ def test_a_new_method_trains_no_variant_but_its_own(project: Path) -> None:
     assert out_of_date(project) == []
 
 
+@pytest.mark.slow
 def test_an_edited_method_is_trained_and_nothing_else(project: Path) -> None:
     before, kept = small.contents(project / "data/runs"), finished(project)
     with (project / "stages/regularizers/l1.py").open("a") as stream:
@@ -222,6 +225,7 @@ def replicas(folder: Path, variant: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_seed_more_trains_only_that_seed(project: Path) -> None:
     kept = finished(project)
     few = {name: replicas(project, name) for name in small.VARIANTS}
