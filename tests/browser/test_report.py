@@ -28,6 +28,7 @@ def opened(browser: Browser, reports: Path, name: str, **options: Any) -> Iterat
     """A page that has drawn its charts; complaints and outside requests fail the test."""
     complaints: list[str] = []
     context = browser.new_context(**options)
+    context.set_default_timeout(120_000)  # a busy machine is no fault of a page
     page = context.new_page()
     page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
