@@ -99,8 +99,9 @@ def main() -> None:
     torch.set_deterministic_debug_mode("error")
     files.keep_only(RUNS, params.variants)
     material, test, design = tasks.read(), read_test(), params.crossed
-    found = [one for variant in params.variants.values() for one in saved(variant, RUNS)]
-    crossed = [one for name in design.variants for one in saved(params.variants[name], CROSSED)]
+    data = tasks.digest()
+    found = [one for variant in params.variants.values() for one in saved(variant, RUNS, data)]
+    crossed = [one for name in design.variants for one in saved(params.variants[name], CROSSED, data)]
     everything = evaluate([*found, *crossed], material, trial(test, params.evaluation), params.evaluation)
     outcomes, others = everything[: len(found)], everything[len(found) :]
     keys = pd.DataFrame([one.key for one in found], columns=KEY)
@@ -129,14 +130,15 @@ def main() -> None:
     artefacts.record(EVALUATION, SUMMARY)
 
 
-def saved(variant: config.Variant, results: Path) -> Iterator[Saved]:
+def saved(variant: config.Variant, results: Path, data: str) -> Iterator[Saved]:
     """The trained replicas of a variant, in the order of its record among the results.
 
-    Raises ``UserError`` if one of its files is missing or damaged, or it was trained on other data.
+    Raises ``UserError`` if one of its files is missing or damaged, or it was trained on other data than those of the
+    sha256 `data`.
     """
     folder = results / variant.name
     record = read_json(folder / "run.json")
-    if record["data"] != files.sha256(tasks.POOL, tasks.SPLITS):
+    if record["data"] != data:
         raise UserError(
             f"{folder} was trained on other data than those in {tasks.POOL} and {tasks.SPLITS}; `dvc repro train` "
             "trains on them"

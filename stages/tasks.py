@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.artefacts import checked, read_json
-from stages.files import replacing, write_text
+from stages.files import replacing, sha256, write_text
 
 POOL = Path("data/pool.npz")
 SPLITS = Path("data/splits.json")
@@ -97,6 +97,11 @@ def write(material: Material) -> None:
         train = {name: task.splits[seed].train.tolist() for name, task in tasks.items()}
         lines.append(f'"{seed}": ' + json.dumps({"train": train, "val": split.val.tolist()}))
     write_text(SPLITS, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def digest() -> str:
+    """The sha256 of what `write` wrote. Raises `UserError` if it is missing or damaged."""
+    return sha256(checked(POOL), checked(SPLITS))
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -17,11 +17,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from safetensors import safe_open
 
-from stages import config, files
+from stages import config, files, tasks
 from stages.artefacts import checked, read_json, read_parquet, recorded
 from stages.config import DEFAULT, TRACKS, Params, Variant
 from stages.errors import UserError, stage
-from stages.tasks import POOL, SPLITS
+from stages.tasks import POOL
 from stages.tracking import Record, TrackedData, synchronise
 
 RUNS = Path("data/runs")
@@ -42,11 +42,11 @@ OF_HEADLINE = ("improvement", "improvement_low", "improvement_high", "rank", "ra
 def main() -> None:
     params = config.load()
     card, evaluation, comparisons = read_json(CARD), read_parquet(EVALUATION), read_parquet(COMPARISONS)
-    lock = read_lock()
+    lock, digest = read_lock(), tasks.digest()[:8]
     records = [
         record
         for variant in reversed(list(params.variants.values()))
-        for record in of_variant(variant, evaluation, comparisons, card, params, lock)
+        for record in of_variant(variant, evaluation, comparisons, card, digest, params, lock)
     ]
     records.append(of_report(card, lock))
     experiment = f"regularization-{card['source']}"
@@ -82,6 +82,7 @@ def of_variant(
     evaluation: pd.DataFrame,
     comparisons: pd.DataFrame,
     card: Mapping[str, Any],
+    digest: str,
     params: Params,
     lock: Mapping[str, Any],
 ) -> Iterator[Record]:
@@ -93,7 +94,6 @@ def of_variant(
     written = {
         f"{section}.{key}": value for section, values in run["parameters"].items() for key, value in values.items()
     }
-    digest = files.sha256(checked(POOL), checked(SPLITS))[:8]
     provenance = origin(lock, "train", "stages/train.py") | {"arithmetic": run["arithmetic"]} | run["versions"]
     for task, track in product(reversed(list(params.tasks)), reversed(TRACKS)):
         rows = of(evaluation, variant=variant.name, task=task, track=track)

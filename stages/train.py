@@ -16,12 +16,12 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file, save
 
-from stages import config, files, tasks
-from stages.artefacts import checked, read_json, record
+from stages import artefacts, config, files, tasks
+from stages.artefacts import checked, read_json
 from stages.config import DEFAULT, Params, Variant
 from stages.errors import UserError, stage
 from stages.history import METRICS
-from stages.tasks import POOL, SPLITS, Material
+from stages.tasks import Material
 from stages.training.device import find_device
 from stages.training.jobs import Replica, Unit, read, train_all, train_stack, weights
 from stages.training.kept import forget
@@ -76,7 +76,7 @@ def main() -> None:
         folders |= {CROSSED / name: own for name, own in crossed(params).items()}
         units = [each.unit for own in folders.values() for each in own]
         found = train_all("training", units, material, device, STORE, made_by)
-        data, diverged = files.sha256(POOL, SPLITS), 0
+        data, diverged = tasks.digest(), 0
         for folder, own in folders.items():
             name, replicas = folder.name, [read(found[each.unit]) for each in own]
             about = {"variant": name, "parameters": params.variants[name].parameters(), "data": data}
@@ -84,7 +84,7 @@ def main() -> None:
             diverged += sum(replica.diverged for replica in replicas)
     files.keep_only(RUNS, params.variants)
     files.keep_only(CROSSED, params.crossed.variants)
-    record(RUNS, CROSSED)
+    artefacts.record(RUNS, CROSSED)
     forget(STORE)
     print(f"{RUNS}, {CROSSED}: {len(units):,} networks of {len(planned)} variants, {diverged} diverged")
 

@@ -156,7 +156,9 @@ def test_no_bit_of_a_replica_depends_on_its_stack(project: Path, monkeypatch: py
     torch.set_num_threads(1)
     params, material = config.load(), tasks.read()
     trial = evaluate.trial(read_test(), params.evaluation)
-    found = [one for variant in params.variants.values() for one in evaluate.saved(variant, evaluate.RUNS)]
+    found = [
+        one for variant in params.variants.values() for one in evaluate.saved(variant, evaluate.RUNS, tasks.digest())
+    ]
     together = evaluate.evaluate(found, material, trial, params.evaluation)
     tested = {(one.key["variant"], one.key["task"]): number for number, one in enumerate(found)}
     for number in tested.values():

@@ -25,7 +25,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.numpy import load_file, save_file
 
-from stages import config, files, track, tracking
+from stages import config, files, tasks, track, tracking
 from stages.errors import UserError
 from stages.history import METRICS as HISTORY
 from stages.metrics import METRICS
@@ -303,7 +303,7 @@ def test_every_result_becomes_a_run(anywhere: str) -> None:
     (data,) = replica.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == (
         f"{anywhere}-random",
-        files.sha256(track.POOL, track.SPLITS)[:8],
+        files.sha256(tasks.POOL, tasks.SPLITS)[:8],
     )
 
     history = pd.read_parquet("data/runs/l1/history.parquet").query("task == 'random' and track == 'default'")

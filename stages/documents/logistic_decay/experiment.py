@@ -70,7 +70,6 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "penalty": {"penalty": DECAY},
 }
 """As the document trains, and without regularization, which it leaves out."""
-# Torch's other steps of Adam take MKL's roots, which depend on the processor.
 ADAM_WAYS: Mapping[str, Mapping[str, Any]] = {
     "adam": {},
     "adam_weight_decay": {"weight_decay": DECAY},
@@ -105,6 +104,7 @@ def compare(settings: LogisticDecaySettings, points: ToyPoints) -> ExperimentOut
     np.random.RandomState(SHUFFLE_SEED).shuffle(order)
     document = split(features, labels, order[None])
     paths = {name: train(document, EPOCHS, lr=LR, **way) for name, way in WAYS.items()}
+    # Torch's other steps of Adam take MKL's roots, which depend on the processor.
     adam = {
         name: train(document, ADAM_EPOCHS, **{"optimizer": Adam, "lr": ADAM_LR, "fused": True, **way})
         for name, way in ADAM_WAYS.items()
