@@ -27,7 +27,8 @@ def _arithmetic() -> str:
     except OSError:
         params = ""
     wanted = not re.search(r"^arithmetic: *native\b", params, re.MULTILINE)
-    if not wanted or not PORTABLE_HERE or {"numpy", "torch"} & set(sys.modules):
+    chosen = all(os.environ.get(name) == value for name, value in PORTABLE.items())  # by who started this process
+    if not wanted or not PORTABLE_HERE or (not chosen and {"numpy", "torch"} & set(sys.modules)):
         return "native"
     os.environ.update(PORTABLE)
     return "portable"

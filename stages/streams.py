@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,16 +41,16 @@ class Streams:
 
     def uniform(self, purpose: str, *shape: int) -> Tensor:
         """Uniform draws on [0, 1): (R, *shape)."""
-        draws = np.empty((len(self.seeds), *shape), np.float32)
-        for r, own in enumerate(draws):
-            self._numpy(r, purpose).random(dtype=np.float32, out=own)
-        return torch.from_numpy(draws).to(self.device)
+        return self._drawn(np.random.Generator.random, purpose, shape)
 
     def normal(self, purpose: str, *shape: int) -> Tensor:
         """Standard normal draws: (R, *shape)."""
+        return self._drawn(np.random.Generator.standard_normal, purpose, shape)
+
+    def _drawn(self, draw: Callable[..., Any], purpose: str, shape: Sequence[int]) -> Tensor:
         draws = np.empty((len(self.seeds), *shape), np.float32)
         for r, own in enumerate(draws):
-            self._numpy(r, purpose).standard_normal(dtype=np.float32, out=own)
+            draw(self._numpy(r, purpose), dtype=np.float32, out=own)
         return torch.from_numpy(draws).to(self.device)
 
     def beta(self, purpose: str, alpha: Sequence[float], *shape: int) -> Tensor:

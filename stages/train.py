@@ -23,8 +23,8 @@ from stages.errors import UserError, stage
 from stages.history import METRICS
 from stages.tasks import Material
 from stages.training.device import find_device
-from stages.training.jobs import Replica, Unit, read, train_all, train_stack, weights
-from stages.training.kept import forget
+from stages.training.jobs import Replica, Unit, read, train_all, train_stack
+from stages.training.kept import forget, unpacked
 from stages.training.provenance import conditions
 
 RUNS = Path("data/runs")
@@ -166,9 +166,9 @@ def again(
     one = named[wanted]
     file = RUNS / variant.name / "weights.safetensors"
     saved = load_file(checked(file))
-    (tensors,) = train_stack([one.unit], material, device)
+    (outcome,) = train_stack([one.unit], material, device)
     before = {k.removeprefix(one.prefix): value for k, value in saved.items() if k.startswith(one.prefix)}
-    after = weights(tensors)
+    after = Replica.of(unpacked(outcome)).weights
     what = f"{variant.name}, {wanted[0]}, {wanted[1]}, seed {wanted[2]}"
     if {name: value.shape for name, value in before.items()} != {name: value.shape for name, value in after.items()}:
         raise UserError(

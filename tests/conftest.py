@@ -20,6 +20,12 @@ def _as_a_stage_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test puts in the place of a function would not be there in another process, which takes time to start."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with results and the report made of them; tests leave it as it is."""

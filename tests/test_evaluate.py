@@ -20,6 +20,7 @@ from stages import config, evaluate, tasks
 from stages.config import TRACKS
 from stages.datasets.test_set import read_test
 from stages.metrics import METRICS
+from stages.training.device import make_ready
 from tests import small
 
 KEY = evaluate.KEY
@@ -153,7 +154,7 @@ def test_early_stopping_is_measured_at_its_best_epoch(project: Path, runs: pd.Da
 
 def test_no_bit_of_a_replica_depends_on_its_stack(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
-    torch.set_num_threads(1)
+    make_ready()
     params, material = config.load(), tasks.read()
     trial = evaluate.trial(read_test(), params.evaluation)
     found = [

@@ -14,7 +14,8 @@ from dvc.utils.serialize import loads_yaml
 from tests.small import ROOT
 
 PICKLING = {
-    *("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "skops"),
+    *("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve", "skops"),
+    *("joblib.load", "joblib.dump", "joblib.Memory"),
     *("mlflow.sklearn", "mlflow.pytorch", "mlflow.pyfunc", "mlflow.models", "mlflow.transformers", "torch.hub"),
 }
 """Modules that read pickles, or what runs as they do."""
@@ -53,6 +54,7 @@ def pickling(code: str) -> list[str]:
     [
         ("import pickle", False),
         ("from joblib import load", False),
+        ("from joblib import Parallel, delayed", True),  # between processes of one machine, from no file
         ("from torch import load", False),
         ("import torch\ntorch.load(file)", False),
         ("import torch\ntorch.load(file, weights_only=False)", False),

@@ -41,9 +41,9 @@ def call(monkeypatch: pytest.MonkeyPatch) -> list[Unit]:
     found: list[Unit] = []
     train_stack = jobs.train_stack
 
-    def noted(stack: Sequence[Unit], *rest: Any) -> Any:
+    def noted(stack: Sequence[Unit], *rest: Any, **named: Any) -> Any:
         found.extend(stack)
-        return train_stack(stack, *rest)
+        return train_stack(stack, *rest, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "train_stack", noted)

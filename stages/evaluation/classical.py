@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
+
+from stages.tasks import Material
 
 Array = NDArray[Any]
 
@@ -48,3 +51,29 @@ METHODS: dict[str, Callable[[Array, Array, Array, Array, int], Classifier]] = {
 def flattened(images: Array) -> Array:
     """Rows (N, pixels) in [-1, 1] of uint8 images (N, H, W, C)."""
     return images.reshape(len(images), -1) / 127.5 - 1
+
+
+def scores(
+    which: tuple[str, str, int], material: Material, pixels: Array, tested: Array, test_labels: Array
+) -> dict[str, Any]:
+    """What one of ``METHODS`` reaches on a task with a seed, by their names.
+
+    ``pixels`` and ``tested`` are the images of `material` and of the test set, `flattened`.
+    """
+    from threadpoolctl import threadpool_limits
+
+    method, name, seed = which
+    task = material.tasks[name]
+    split, labels = task.splits[seed], task.labels
+    with threadpool_limits(1):  # the same sums on any number of cores
+        fitted = METHODS[method](pixels[split.train], labels[split.train], pixels[split.val], labels[split.val], seed)
+        memory, validated, test = (fitted.predict(rows) for rows in (pixels[split.train], pixels[split.val], tested))
+    wrong = labels[split.train] != material.true[split.train]
+    return {
+        "method": method,
+        "task": name,
+        "seed": seed,
+        "test_accuracy": float((test == test_labels).mean()),
+        "val_accuracy": float((validated == labels[split.val]).mean()),
+        "accuracy_on_wrong_given": float((memory == labels[split.train])[wrong].mean()) if wrong.any() else np.nan,
+    }

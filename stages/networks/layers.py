@@ -127,21 +127,11 @@ class BatchNorm(Normalization):
         if x.dim() > 3 and not x.is_cuda:  # one replica after the other, as `Conv2d` does
             parts = zip(x.unbind(), mean.unbind(), var.unbind(), weight.unbind(), bias.unbind(), strict=True)
             return torch.stack([F.batch_norm(*part, self.training, self.momentum) for part in parts])
-        # The layout in which `Linear` leaves its outputs, so that nothing is copied.
-        units = x.transpose(1, 2)
-        return (
-            F.batch_norm(
-                units.reshape(1, len(x) * units.shape[1], -1),
-                mean.view(-1),
-                var.view(-1),
-                weight.view(-1),
-                bias.view(-1),
-                self.training,
-                self.momentum,
-            )
-            .view(units.shape)
-            .transpose(1, 2)
-        )
+        units = x.transpose(1, 2)  # the layout in which `Linear` leaves its outputs, so that nothing is copied
+        rows = units.reshape(1, len(x) * units.shape[1], -1)
+        statistics = mean.view(-1), var.view(-1)
+        normalized = F.batch_norm(rows, *statistics, weight.view(-1), bias.view(-1), self.training, self.momentum)
+        return normalized.view(units.shape).transpose(1, 2)
 
 
 class LayerNorm(Normalization):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -106,6 +107,11 @@ class Group:
     weight_decay: Tensor
     momentum: Tensor
     """SGD's; Adam has its own."""
+
+    @cached_property
+    def decays(self) -> bool:
+        """Whether the weights of any replica decay."""
+        return bool(self.weight_decay.any())
 
 
 @dataclass

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from stages.tasks import Material
 from stages.training import kept
 from stages.training.examples import select
 from stages.training.loop import Job, train
-from stages.training.parallel import cores, in_threads
+from stages.training.parallel import cores, in_processes
 
-CPU_STACK = 15
+CPU_STACK = 21
 """The most replicas that train together on a CPU: more bring no gain."""
 CPU_STACK_PARAMETERS = 1_000_000
 """The most parameters that a stack of more than one replica has on a CPU: what a core's cache holds."""
@@ -66,6 +67,18 @@ class Replica:
     weights: dict[str, Tensor]
     """Its state, by name; empty if only what was measured is kept."""
 
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Replica:
+        """What `train_stack` packed."""
+        return cls(
+            tensors["epochs"].numpy(),
+            tensors["history"].numpy(),
+            dict(zip(METRICS, tensors["final"].tolist(), strict=True)),
+            bool(tensors["diverged"]),
+            {layer: float(value) for layer, value in _within(tensors, "initial_norms/")},
+            dict(_within(tensors, "weights/")),
+        )
+
 
 def train_all(
     title: str,
@@ -81,27 +94,18 @@ def train_all(
     A finished replica is kept in the folder `store` under a name derived from everything that determines it: its
     parameters and seed, its images and labels, and the `conditions` of its variant, such as code and versions. It is
     not trained again while it is found there undamaged, whatever else trains with it; two units that are the same are
-    trained once. An interruption (Ctrl-C) stops every stack at its next epoch. Of `trials` neither weights nor the
-    whole curve are kept.
+    trained once. Of `trials` neither weights nor the whole curve are kept.
     """
     files = {unit: store / f"{address(unit, material, conditions[unit.variant])}.replica" for unit in units}
     missing = {file: unit for unit, file in files.items()}  # one unit for each file
     missing = {file: unit for file, unit in missing.items() if kept.kept(file) is None}
     stacks = together(list(missing.values()), material, device)
-
-    def run(stack: Sequence[Unit], check: Callable[[], None]) -> None:
-        def on_epoch() -> None:
-            check()
-            progress.advance(stack)
-
-        for unit, tensors in zip(stack, train_stack(stack, material, device, on_epoch, not trials), strict=True):
-            if trials:
-                tensors = {name: value for name, value in tensors.items() if not name.startswith("weights/")}
-            kept.keep(files[unit], tensors)
-        progress.finish(stack)
-
-    with Progress(title, len(set(files.values())), stacks) as progress:
-        in_threads(run, stacks, None if device.type == "cpu" else 1)
+    work = partial(train_stack, material=material, device=device, trials=trials)
+    with progress(title, len(set(files.values())), stacks) as finish:
+        for place, outcomes in in_processes(work, stacks, None if device.type == "cpu" else 1):
+            for unit, payload in zip(stacks[place], outcomes, strict=True):
+                kept.keep(files[unit], payload)
+            finish(stacks[place])
     return files
 
 
@@ -110,14 +114,7 @@ def read(file: Path) -> Replica:
     tensors = kept.kept(file)
     if tensors is None:
         raise UserError(f"{file} has vanished or was damaged while results were collected; run the same command again")
-    return Replica(
-        tensors["epochs"].numpy(),
-        tensors["history"].numpy(),
-        dict(zip(METRICS, tensors["final"].tolist(), strict=True)),
-        bool(tensors["diverged"]),
-        {layer: float(value) for layer, value in _within(tensors, "initial_norms/")},
-        weights(tensors),
-    )
+    return Replica.of(tensors)
 
 
 def address(unit: Unit, material: Material, conditions: Mapping[str, Any]) -> str:
@@ -168,14 +165,8 @@ def most(unit: Unit, material: Material, device: torch.device) -> int:
     return max(1, int(torch.cuda.get_device_properties(device).total_memory / 2 / needed))
 
 
-def train_stack(
-    stack: Sequence[Unit],
-    material: Material,
-    device: torch.device,
-    on_epoch: Callable[[], None] = lambda: None,
-    curve: bool = True,
-) -> list[dict[str, Tensor]]:
-    """Train one stack; of each replica the outcome as tensors, as they are kept on disk."""
+def train_stack(stack: Sequence[Unit], material: Material, device: torch.device, trials: bool = False) -> list[bytes]:
+    """Train one stack; of each replica the outcome as it is kept on disk."""
     labels = [material.tasks[unit.task].labels for unit in stack]
     train_indices, val_indices = zip(*(_parts(unit, material) for unit in stack), strict=True)
     trained = train(
@@ -183,19 +174,21 @@ def train_stack(
         select(material.images, labels, material.true, train_indices, device),
         select(material.images, labels, material.true, val_indices, device),
         len(material.classes),
-        on_epoch,
-        curve,
+        curve=not trials,
     )
     history, rows = trained.history, trained.history.rows.tolist()
+    state = {} if trials else trained.network.state_dict()
     return [
-        {
-            "epochs": torch.tensor(history.epochs[: rows[r]]),
-            "history": history.values[: rows[r], :, r].contiguous().cpu(),
-            "final": torch.stack([trained.final[name][r].double() for name in METRICS]).cpu(),
-            "diverged": history.diverged[r].cpu(),
-            **{f"initial_norms/{layer}": norms[r].cpu() for layer, norms in trained.initial_norms.items()},
-            **{f"weights/{name}": value[r].contiguous().cpu() for name, value in trained.network.state_dict().items()},
-        }
+        kept.packed(
+            {
+                "epochs": torch.tensor(history.epochs[: rows[r]]),
+                "history": history.values[: rows[r], :, r].contiguous().cpu(),
+                "final": torch.stack([trained.final[name][r].double() for name in METRICS]).cpu(),
+                "diverged": history.diverged[r].cpu(),
+                **{f"initial_norms/{layer}": norms[r].cpu() for layer, norms in trained.initial_norms.items()},
+                **{f"weights/{name}": value[r].contiguous().cpu() for name, value in state.items()},
+            }
+        )
         for r in range(len(stack))
     ]
 
@@ -204,48 +197,30 @@ def _parts(unit: Unit, material: Material) -> tuple[np.ndarray, np.ndarray]:
     return material.tasks[unit.task].splits[unit.seed].parts(unit.settings.images)
 
 
-def weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state of a replica by name, of the tensors that `train_stack` gives."""
-    return dict(_within(tensors, "weights/"))
-
-
 def _within(tensors: Mapping[str, Tensor], group: str) -> Iterator[tuple[str, Tensor]]:
     return ((name.removeprefix(group), value) for name, value in tensors.items() if name.startswith(group))
 
 
-class Progress:
-    """A bar over the epochs of all replicas: how many are finished, the time left."""
+@contextmanager
+def progress(title: str, replicas: int, stacks: Sequence[Sequence[Unit]]) -> Iterator[Callable[[Sequence[Unit]], None]]:
+    """A bar over the epochs of all replicas: how many are done, the time left. It is told of each finished stack."""
+    done = replicas - sum(map(len, stacks))
+    epochs = {id(stack): stack[0].settings.epochs * len(stack) for stack in stacks}
+    with tqdm(
+        total=sum(epochs.values()),
+        unit="epoch",
+        unit_scale=True,
+        disable=None,  # silent where standard error is not a terminal
+    ) as bar:
 
-    def __init__(self, title: str, replicas: int, stacks: Sequence[Sequence[Unit]]):
-        self.title, self.replicas = title, replicas
-        self.done = replicas - sum(map(len, stacks))
-        self.left = {id(stack): (stack[0].settings.epochs + 1) * len(stack) for stack in stacks}
-        self.lock = threading.Lock()
-        self.bar = tqdm(
-            total=sum(self.left.values()),
-            unit="epoch",
-            unit_scale=True,
-            smoothing=0.05,
-            disable=None,  # silent where standard error is not a terminal
-        )
-        self._describe()
+        def describe() -> None:
+            bar.set_description(f"{title}: {done:,} of {replicas:,} networks")
 
-    def __enter__(self) -> Progress:
-        return self
+        def finish(stack: Sequence[Unit]) -> None:
+            nonlocal done
+            done += len(stack)
+            bar.update(epochs[id(stack)])
+            describe()
 
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def advance(self, stack: Sequence[Unit]) -> None:
-        with self.lock:
-            self.left[id(stack)] -= len(stack)
-            self.bar.update(len(stack))
-
-    def finish(self, stack: Sequence[Unit]) -> None:
-        with self.lock:
-            self.done += len(stack)
-            self.bar.update(self.left[id(stack)])
-            self._describe()
-
-    def _describe(self) -> None:
-        self.bar.set_description(f"{self.title}: {self.done:,} of {self.replicas:,} networks")
+        describe()
+        yield finish

@@ -23,22 +23,30 @@ CHECKSUM = sha256().digest_size
 """Bytes of the checksum, with which a file begins."""
 
 
-def keep(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Write tensors, and give them as `kept` will."""
-    payload = save(tensors)
+def packed(tensors: dict[str, Tensor]) -> bytes:
+    """Tensors as `keep` writes them."""
+    return save(tensors)
+
+
+def unpacked(payload: bytes) -> dict[str, Tensor]:
+    """The tensors of `packed`, by name, for safetensors gives them in any order."""
+    return dict(sorted(load(payload).items()))
+
+
+def keep(path: Path, payload: bytes) -> None:
+    """Write packed tensors, after their checksum."""
     with replacing(path, wait=False) as temporary:
         temporary.write_bytes(sha256(payload).digest() + payload)
-    return _read(payload)
 
 
 def kept(path: Path) -> dict[str, Tensor] | None:
-    """The tensors that `keep` wrote, or None if there are none. What is damaged is deleted, and a line says so."""
+    """The tensors that are kept there, or None if there are none. What is damaged is deleted, and a line says so."""
     if path.is_file():
         content = path.read_bytes()
         checksum, payload = content[:CHECKSUM], content[CHECKSUM:]
         if sha256(payload).digest() == checksum:
             path.touch()  # what is in use is not old
-            return _read(payload)
+            return unpacked(payload)
         path.unlink()
     elif path.is_dir():
         shutil.rmtree(path)
@@ -61,8 +69,3 @@ def forget(folder: Path, days: float = 30) -> None:
     for path in folder.rglob("*"):
         if path.is_file() and time.time() - path.stat().st_mtime > days * 86400:
             path.unlink(missing_ok=True)
-
-
-def _read(payload: bytes) -> dict[str, Tensor]:
-    """By name, for safetensors gives the tensors of a payload in any order."""
-    return dict(sorted(load(payload).items()))

@@ -92,4 +92,6 @@ OPTIMIZERS: dict[str, Callable[[list[Group]], Optimizer]] = {"sgd": SGD, "adam":
 
 def decayed(parameter: Tensor, gradient: Tensor, group: Group) -> Tensor:
     """The gradient plus the decay times the parameter."""
+    if not group.decays:
+        return gradient  # a pass over memory less
     return gradient.addcmul(parameter, along(group.weight_decay, parameter))

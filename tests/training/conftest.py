@@ -15,6 +15,7 @@ from stages.config import Training
 from stages.history import METRICS, History
 from stages.networks.network import Network
 from stages.regularizers import REGULARIZERS, Regularizer
+from stages.training.device import make_ready
 from stages.training.examples import Examples
 from stages.training.loop import Job, Trained, train
 
@@ -114,8 +115,7 @@ every_kind = pytest.mark.parametrize("network", KINDS)
 
 @pytest.fixture(autouse=True)
 def _as_the_stage_sets_up_torch() -> None:
-    torch.set_num_threads(1)
-    torch.set_deterministic_debug_mode("error")
+    make_ready()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,7 +15,6 @@ import torch
 from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
-from torch import Tensor
 
 from stages.config import Training
 from stages.errors import UserError
@@ -24,10 +22,10 @@ from stages.history import METRICS, measured_epochs
 from stages.networks import NETWORKS, parameter_count
 from stages.regularizers import REGULARIZERS, Regularizer
 from stages.tasks import Material, Split, TaskData
-from stages.training import jobs, parallel
+from stages.training import jobs
 from stages.training.device import find_device
 from stages.training.jobs import Replica, Unit, address, most, read, together, train_all, train_stack
-from stages.training.parallel import in_threads
+from stages.training.kept import unpacked
 from tests import small
 from tests.training.conftest import CPU, IN_PARAMS, METHODS, PARAMS, Methods, Settings, every_kind, regularizers
 
@@ -129,8 +127,8 @@ def test_stacks_hold_all_units_once_and_mix_nothing_that_must_not_be_mixed(
 def test_units_that_share_a_stack_can_be_trained_and_end_as_alone(units: list[Unit], random: Any) -> None:
     stack = random.choice(together(units, MATERIAL, CPU))
     chosen = random.choice(stack)
-    (alone,) = train_stack([chosen], MATERIAL, CPU)
-    beside = train_stack(stack, MATERIAL, CPU)[stack.index(chosen)]
+    (alone,) = map(unpacked, train_stack([chosen], MATERIAL, CPU))
+    beside = unpacked(train_stack(stack, MATERIAL, CPU)[stack.index(chosen)])
     assert alone.keys() == beside.keys()
     for name, value in alone.items():
         assert torch.allclose(value.double(), beside[name].double(), atol=2e-3, equal_nan=True), name
@@ -174,8 +172,8 @@ def test_the_parameters_of_a_stack_stay_within_a_cores_cache(network: str) -> No
     size = most(unit(network=network), material, CPU)
     parameters = parameter_count(network, (3, 32, 32), 3)
     assert size == 1 or size * parameters <= 1_000_000
-    assert size <= 15
-    assert size == 15 or (size + 1) * parameters > 1_000_000
+    assert size <= jobs.CPU_STACK
+    assert size == jobs.CPU_STACK or (size + 1) * parameters > 1_000_000
 
 
 # What names a finished replica.
@@ -336,14 +334,13 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Unit]:
     found: list[Unit] = []
     original = jobs.train_stack
 
-    def noting(stack: Sequence[Unit], *rest: Any) -> list[dict[str, Tensor]]:
-        outcome = original(stack, *rest)
+    def noting(stack: Sequence[Unit], **rest: Any) -> list[bytes]:
+        outcome = original(stack, **rest)
         found.extend(stack)
         return outcome
 
     monkeypatch.setattr(jobs, "train_stack", noting)
     monkeypatch.setattr(jobs, "CPU_STACK", 1)
-    monkeypatch.setattr(parallel, "cores", lambda: 1)
     return found
 
 
@@ -357,7 +354,7 @@ def test_each_outcome_is_what_its_unit_was_trained_to(tmp_path: Path, network: s
     units = all_units(2, 0, 3, network=network)
     outcome = all_of(units, tmp_path)
     for one, replica in zip(units, outcome, strict=True):
-        (tensors,) = train_stack([one], MATERIAL, CPU)
+        (tensors,) = map(unpacked, train_stack([one], MATERIAL, CPU))
         assert replica.epochs.tolist() == measured_epochs(3)
         assert replica.history.shape == (4, len(METRICS))
         assert np.allclose(replica.history, tensors["history"], atol=1e-4, equal_nan=True)
@@ -445,18 +442,10 @@ def test_an_interruption_leaves_what_is_finished(
     trained.clear()
     noting = jobs.train_stack
 
-    def interrupted(
-        stack: Sequence[Unit], material: Material, device: torch.device, on_epoch: Callable[[], None], curve: bool
-    ) -> list[dict[str, Tensor]]:
-        epochs = []
-
-        def check() -> None:
-            on_epoch()
-            epochs.append(1)
-            if len(trained) == finished and len(epochs) == 3:  # in the middle of a training
-                raise KeyboardInterrupt
-
-        return noting(stack, material, device, check)
+    def interrupted(stack: Sequence[Unit], **rest: Any) -> list[bytes]:
+        if len(trained) == finished:
+            raise KeyboardInterrupt
+        return noting(stack, **rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "train_stack", interrupted)
@@ -477,8 +466,7 @@ def test_neither_cores_nor_stacks_matter(
 ) -> None:
     """To rounding here; `tests/bits` holds stacks to the bit."""
     expected = all_of(all_units(0, 1, 2), tmp_path / "first")
-    monkeypatch.setattr(parallel, "cores", lambda: cores)
-    monkeypatch.setattr(jobs, "cores", lambda: cores)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", str(cores))
     monkeypatch.setattr(jobs, "CPU_STACK", limit)
     for a, b in zip(expected, all_of(all_units(0, 1, 2), tmp_path / "second"), strict=True):
         assert np.allclose(a.history, b.history, atol=1e-4, equal_nan=True)
@@ -539,9 +527,9 @@ def test_the_stack_trains_on_all_of_them(monkeypatch: pytest.MonkeyPatch) -> Non
     seen: list[tuple[int, int]] = []
     original = jobs.train
 
-    def noted(own: Any, training: Any, validation: Any, *rest: Any) -> Any:
+    def noted(own: Any, training: Any, validation: Any, *rest: Any, **named: Any) -> Any:
         seen.append((training.labels.shape[1], validation.labels.shape[1]))
-        return original(own, training, validation, *rest)
+        return original(own, training, validation, *rest, **named)
 
     monkeypatch.setattr(jobs, "train", noted)
     for images in ("train", "train_and_val", "part_of_train"):
@@ -581,40 +569,3 @@ def test_of_a_trial_the_end_of_its_curve_is_kept_and_no_weights(tmp_path: Path) 
     files[one].unlink()
     with pytest.raises(UserError, match="has vanished or was damaged"):
         read(files[one])
-
-
-# Threads.
-
-
-def test_work_is_done_in_order_in_as_many_threads_as_asked() -> None:
-    names: list[str] = []
-
-    def work(item: int, check: Callable[[], None]) -> int:
-        check()
-        names.append(threading.current_thread().name)
-        return item * item
-
-    assert in_threads(work, [3, 1, 2], workers=1) == [9, 1, 4]
-    assert len(set(names)) == 1
-    assert in_threads(work, []) == []
-
-
-def test_when_one_fails_the_others_stop_at_their_next_check() -> None:
-    begun, stopped = threading.Event(), threading.Event()
-
-    def work(item: str, check: Callable[[], None]) -> None:
-        if item == "fails":
-            begun.wait(10)
-            raise ValueError(item)
-        begun.set()
-        try:
-            for _ in range(10_000):
-                check()
-                stopped.wait(0.001)
-        except KeyboardInterrupt:
-            stopped.set()
-            raise
-
-    with pytest.raises(ValueError, match="fails"):
-        in_threads(work, ["goes on", "fails", "never begins"], workers=2)
-    assert stopped.is_set()

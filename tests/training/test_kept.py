@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.training.kept import CHECKSUM, keep, kept
+from stages.training.kept import CHECKSUM, keep, kept, packed, unpacked
 
 TENSORS = {
     "weights/b": torch.tensor([[1.5, -0.0], [float("nan"), 1e-40]]),
@@ -23,7 +23,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_what_is_kept_comes_back_to_the_bit_and_in_one_order(path: Path) -> None:
-    for found in (keep(path, TENSORS), kept(path), kept(path)):
+    payload = packed(TENSORS)
+    keep(path, payload)
+    for found in (unpacked(payload), kept(path), kept(path)):
         assert found is not None
         assert list(found) == sorted(TENSORS)
         for name, value in found.items():
@@ -39,7 +41,7 @@ def test_what_is_not_there_is_no_damage(path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_any_turned_byte_and_any_missing_end_is_damage(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    keep(path, TENSORS)
+    keep(path, packed(TENSORS))
     whole = path.read_bytes()
     turned = [whole[:i] + bytes([whole[i] ^ 1 << i % 8]) + whole[i + 1 :] for i in range(len(whole))]
     shorter = [whole[:i] for i in range(len(whole))]
@@ -55,5 +57,5 @@ def test_a_folder_in_its_place_is_damage(path: Path, capsys: pytest.CaptureFixtu
     (path / "more").mkdir(parents=True)
     assert kept(path) is None
     assert str(path) in capsys.readouterr().out
-    keep(path, TENSORS)
+    keep(path, packed(TENSORS))
     assert kept(path) is not None

@@ -10,8 +10,9 @@ global one was; the notebook seeds that anew before it builds a model.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, zip_longest
 from typing import Any
 
@@ -24,7 +25,7 @@ from torch import Tensor
 from stages.documents.outcome import DataNote, ExperimentOutcome, Printed
 from stages.networks import NETWORKS, Architecture, parameter_count
 from stages.networks.layers import Linear
-from stages.training.parallel import in_threads
+from stages.training.parallel import in_order
 
 SEED = 2021
 BATCH = 128
@@ -163,16 +164,14 @@ def run(
 ) -> ExperimentOutcome:
     """Experiments on the images of the splits, to train and to validate on, side by side on all cores."""
 
-    def replay(experiment: NotebookExperiment, check: Callable[[], None]) -> Replayed:
-        return train(experiment, splits[experiment.train][0], splits[experiment.val][1], classes, check)
-
-    def work(experiment: NotebookExperiment) -> int:
+    def operations(experiment: NotebookExperiment) -> int:
         images = splits[experiment.train][0].images
         return experiment.epochs * len(images) * parameter_count(experiment.network, images.shape[1:], classes)
 
     # One of Tutorial 1 is identical to one of Tutorial 2. The longest start first, so that none lags behind.
-    different = sorted(set(experiments.values()), key=work, reverse=True)
-    replayed = dict(zip(different, in_threads(replay, different), strict=True))
+    different = sorted(set(experiments.values()), key=operations, reverse=True)
+    work = partial(train, splits=splits, classes=classes)
+    replayed = dict(zip(different, in_order(work, different), strict=True))
     named = {name: replayed[experiment] for name, experiment in experiments.items()}
     return ExperimentOutcome(
         data,
@@ -190,13 +189,10 @@ def run(
 
 
 def train(
-    experiment: NotebookExperiment,
-    training: NotebookExamples,
-    validation: NotebookExamples,
-    classes: int,
-    on_epoch: Callable[[], None] = lambda: None,
+    experiment: NotebookExperiment, splits: Mapping[str, tuple[NotebookExamples, NotebookExamples]], classes: int
 ) -> Replayed:
-    """One experiment. It takes one thread if torch is set to one. `on_epoch` may raise to interrupt."""
+    """One experiment. It takes one thread if torch is set to one."""
+    training, validation = splits[experiment.train][0], splits[experiment.val][1]
     architecture = NETWORKS[experiment.network]
     generator = torch.Generator().manual_seed(SEED)
     pictures, y = _tensors(training)
@@ -228,7 +224,6 @@ def train(
     kept = {name: value.detach().clone() for name, value in parameters.items()}
     first: Tensor | None = None
     for epoch in range(1, experiment.epochs + 1):
-        on_epoch()
         for number, (images, labels) in enumerate(batches()):
             optimizer.zero_grad()
             outputs = first if number == 0 and first is not None else forward(architecture, layers, images, generator)

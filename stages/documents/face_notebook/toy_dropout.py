@@ -6,7 +6,8 @@ and masks; there Net and NetDropout start from the same weights, in the notebook
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain, pairwise
 
 import pandas as pd
@@ -20,7 +21,7 @@ from stages.documents.outcome import DataNote, ExperimentOutcome, Printed
 from stages.networks.layers import Linear
 from stages.networks.network import norm
 from stages.streams import Streams
-from stages.training.parallel import in_threads
+from stages.training.parallel import in_order
 
 NOTEBOOK_SEED, NOTEBOOK_STEPS = 2021, 10_000
 POINTS, TEST_POINTS = 10, 40
@@ -114,7 +115,7 @@ def run(settings: ToyDropoutSettings, context: ExperimentContext) -> ExperimentO
     """Train both networks on the notebook's points and on those of `settings.seeds` seeds."""
     seeds = (NOTEBOOK_SEED, *range(settings.seeds))
     stacks = [(case, seeds[i : i + STACK]) for i in range(0, len(seeds), STACK) for case in DROPOUT]
-    trained = in_threads(lambda stack, check: train(*stack, settings.steps, check), stacks)
+    trained = in_order(partial(train, steps=settings.steps), stacks)
     curves, predictions = (pd.DataFrame(list(chain(*tables))) for tables in zip(*trained, strict=True))
     points = [table.flatten().tolist() for table in Draws(seeds).points()]
     final = curves[curves["step"] == settings.steps].drop(columns="step")
@@ -140,14 +141,13 @@ TableRows = list[dict[str, float | str]]
 
 
 @torch.no_grad()
-def train(
-    case: str, seeds: Sequence[int], steps: int, on_step: Callable[[], None] = lambda: None
-) -> tuple[TableRows, TableRows]:
-    """Adam on the mean squared error of all ten points at once.
+def train(stack: tuple[str, Sequence[int]], steps: int) -> tuple[TableRows, TableRows]:
+    """Adam on the mean squared error of all ten points at once, in one case with some seeds.
 
-    `on_step` is called before every step and may raise to interrupt. Returns the rows `case, seed, step, train_loss,
-    test_loss, norm`, whose losses are without dropped units, and `case, seed, step, x, y` of the predictions.
+    Returns the rows `case, seed, step, train_loss, test_loss, norm`, whose losses are without dropped units, and `case,
+    seed, step, x, y` of the predictions.
     """
+    case, seeds = stack
     draws = Draws(seeds)
     x, y = draws.points()
     if case == "NetDropout":
@@ -158,7 +158,6 @@ def train(
     curves: TableRows = []
     predictions: TableRows = []
     for step in range(steps + 1):
-        on_step()
         if step % MEASURE_EVERY == 0:
             fitted, predicted = network.forward(x)[-1], network.forward(x_test)[-1]
             losses = {"train_loss": squared_error(fitted, y), "test_loss": squared_error(predicted, 2 * x_test)}

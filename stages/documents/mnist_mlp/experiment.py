@@ -7,9 +7,9 @@ classes die: an output that is zero for every image has no gradient and stays ze
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -30,8 +30,8 @@ from stages.networks.layers import Activation, BatchNorm, Linear, Place
 from stages.networks.network import Network, norm
 from stages.streams import Streams
 from stages.training.device import device_name, find_device
-from stages.training.kept import address, keep, kept
-from stages.training.parallel import in_threads
+from stages.training.kept import address, keep, kept, packed, unpacked
+from stages.training.parallel import in_processes
 
 HIDDEN = (128, 64)
 CLASSES = 10
@@ -152,8 +152,7 @@ def compare(
     """Train every method with and without the ReLU on the outputs, with every seed.
 
     `parts` are `train`, `validation` and `test`; `origin` says in a few words where they are from. Finished stacks are
-    kept below `folder` and not trained again when found there, undamaged. An interruption (Ctrl-C) stops every stack
-    at its next step.
+    kept below `folder` and not trained again when found there, undamaged.
     """
     stacks = plan(settings.seeds, len(parts["train"][1]))
     trained = _train_all(stacks, parts, settings.epochs, device, folder / _key(settings, parts, device))
@@ -191,37 +190,32 @@ def plan(seeds: int, rows: int) -> list[MnistStack]:
 def _train_all(
     stacks: Sequence[MnistStack], parts: Mapping[str, MnistExamples], epochs: int, device: torch.device, folder: Path
 ) -> dict[MnistStack, dict[str, Tensor]]:
-    """What `train` gives for each stack: those that `folder` does not hold in threads, one operation thread each."""
+    """What `train` gives for each stack: those that `folder` does not hold side by side."""
+    found = {stack: outcome for stack in stacks if (outcome := kept(folder / stack.file))}
+    missing = [stack for stack in stacks if stack not in found]
+    work = partial(train_stack, parts=parts, epochs=epochs, device=device)
+    with tqdm(
+        total=len(stacks),
+        initial=len(found),
+        desc="mnist_mlp",
+        unit="stack",
+        disable=None,  # silent where standard error is not a terminal
+    ) as bar:
+        for place, payload in in_processes(work, missing, None if device.type == "cpu" else 1):
+            keep(folder / missing[place].file, payload)
+            found[missing[place]] = unpacked(payload)
+            bar.update()
+    return {stack: found[stack] for stack in stacks}
+
+
+def train_stack(stack: MnistStack, parts: Mapping[str, MnistExamples], epochs: int, device: torch.device) -> bytes:
+    """What `train` gives for one stack, packed."""
     tensors = {
         name: (torch.from_numpy(pixels).to(device), torch.from_numpy(labels).to(device))
         for name, (pixels, labels) in parts.items()
     }
-    found = {stack: outcome for stack in stacks if (outcome := kept(folder / stack.file))}
-    missing = [stack for stack in stacks if stack not in found]
-    lock = threading.Lock()
-    bar = tqdm(
-        total=epochs * sum(len(stack.seeds) for stack in stacks),
-        initial=epochs * sum(len(stack.seeds) for stack in found),
-        desc="mnist_mlp",
-        unit="epoch",
-        unit_scale=True,
-        smoothing=0.05,
-        disable=None,  # silent where standard error is not a terminal
-    )
-
-    def run(stack: MnistStack, check: Callable[[], None]) -> dict[str, Tensor]:
-        def on_epoch() -> None:
-            check()
-            with lock:
-                bar.update(len(stack.seeds))
-
-        outcome = train(METHODS[stack.method], stack.outputs == "relu", tensors, stack.seeds, epochs, on_epoch)
-        return keep(folder / stack.file, {name: value.cpu().contiguous() for name, value in outcome.items()})
-
-    with bar:
-        trained = in_threads(run, missing, None if device.type == "cpu" else 1)
-    found |= zip(missing, trained, strict=True)
-    return {stack: found[stack] for stack in stacks}
+    outcome = train(METHODS[stack.method], stack.outputs == "relu", tensors, stack.seeds, epochs)
+    return packed({name: value.cpu().contiguous() for name, value in outcome.items()})
 
 
 def train(
@@ -230,7 +224,6 @@ def train(
     parts: Mapping[str, tuple[Tensor, Tensor]],
     seeds: Sequence[int],
     epochs: int,
-    on_epoch: Callable[[], None] = lambda: None,
 ) -> dict[str, Tensor]:
     """Train a stack of R replicas, all on the same images, each step on all of them.
 
@@ -244,7 +237,6 @@ def train(
     targets = F.one_hot(labels, CLASSES).float()
     losses = torch.empty(epochs, len(seeds), device=pixels.device)
     for epoch in range(epochs):
-        on_epoch()
         losses[epoch] = _step(method, network, optimizer, x, targets)
     scales = {f"scale.{layer}": module.weight.detach() for layer, module in enumerate(network.normalizations, start=1)}
     return {"losses": losses.T, **measure(network.eval(), parts), **scales}

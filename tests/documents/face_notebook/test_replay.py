@@ -84,7 +84,7 @@ def test_early_stopping_stops_and_keeps_as_the_notebook_does(folders: Mapping[st
     *_, stopping = notebook.experiments(folders, workers=0)
     expected = list(notebook.main(replace(stopping, patience=2, lr=5e-3), 40))
     one = replace(EXPERIMENTS["early_stopping"], patience=2, lr=5e-3, epochs=40)
-    stopped = face_notebook.train(one, splits["base"][0], splits["base"][1], len(faces.CLASSES))
+    stopped = face_notebook.train(one, splits, len(faces.CLASSES))
     assert 2 < len(expected) < 40
     assert list(zip(stopped.curves["train_acc"], stopped.curves["val_acc"], strict=True)) == [e[:2] for e in expected]
     best = stopped.curves["val_acc"].argmax()

@@ -46,7 +46,7 @@ def notebook(case: str, steps: int) -> tuple[float, float]:
 
 @pytest.mark.parametrize("case", DROPOUT)
 def test_the_notebook_s_first_steps_are_replayed(case: str) -> None:
-    curves, _ = train(case, [2021], 100)
+    curves, _ = train((case, [2021]), 100)
     loss, norm = notebook(case, 100)
     assert curves[-1]["train_loss"] == pytest.approx(loss, rel=1e-3)
     assert curves[-1]["norm"] == pytest.approx(norm, rel=1e-4)
@@ -82,13 +82,13 @@ def test_the_gradient_is_that_of_autograd() -> None:
 
 
 def test_further_seeds_share_points_and_start_between_the_networks() -> None:
-    starts = [pd.DataFrame(train(case, [4, 5], 0)[0]).drop(columns="case") for case in DROPOUT]
+    starts = [pd.DataFrame(train((case, [4, 5]), 0)[0]).drop(columns="case") for case in DROPOUT]
     pd.testing.assert_frame_equal(*starts)
 
 
 def test_a_replica_does_not_depend_on_its_stack() -> None:
-    together, _ = train("NetDropout", [2021, 7], 100)
-    alone, _ = train("NetDropout", [7], 100)
+    together, _ = train(("NetDropout", [2021, 7]), 100)
+    alone, _ = train(("NetDropout", [7]), 100)
     assert together[-1]["seed"] == alone[-1]["seed"] == 7
     assert together[-1]["norm"] == pytest.approx(alone[-1]["norm"], rel=1e-4)
 
