@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Collection
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,3 +115,9 @@ def _remedy(stage: str, *remove: Path) -> str:
     """What makes it again. What is damaged goes first, because DVC does not see a change that left size and time."""
     deletion = f"rm -rf {shlex.join(map(str, remove))}; " if remove else ""
     return f"`{deletion}dvc repro {stage}` makes it again"
+
+
+def versions() -> dict[str, str]:
+    """The versions of what computes results, which record them. Torch's builds for other devices compute the same on a
+    CPU."""
+    return {name: version(name).partition("+")[0] for name in ("torch", "numpy")}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stages import ARITHMETIC, files
+from stages.artefacts import versions
 from stages.errors import UserError, stage
 from stages.verification import conclusions, fresh, machine, page, records, runs, selftest
 
@@ -83,7 +84,7 @@ def read() -> tuple[conclusions.Conclusions, conclusions.Conclusions]:
 
 def check(conditions: dict[str, list[str]]) -> None:
     """Raises `UserError` if the networks were trained in another environment than this one."""
-    own = {"arithmetic": ARITHMETIC} | machine.this().versions
+    own = {"arithmetic": ARITHMETIC} | versions()
     other = [f"{key} {', '.join(found)}" for key, found in conditions.items() if key in own and found != [own[key]]]
     if other:
         raise UserError(

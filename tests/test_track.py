@@ -136,7 +136,7 @@ def write_variant(root: Path, variant: str, seeds: int, epochs: int) -> pd.DataF
         "parameters": config.load(root / "params.yaml").variants[variant].parameters(),
         "device": "cpu",
         "arithmetic": "portable",
-        "versions": {"python": "3.11.7", "torch": "2.14.1"},
+        "versions": {"torch": "2.14.1"},
         "replicas": records,
     }
     files.write_json(folder / "run.json", run)

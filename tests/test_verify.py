@@ -23,6 +23,7 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 from safetensors.numpy import load_file, save_file
 
 from stages import ARITHMETIC, verify
+from stages.artefacts import versions
 from stages.errors import UserError
 from stages.verification import conclusions, fresh, machine, records, rule, selftest
 from tests import small
@@ -51,7 +52,7 @@ CLAIM: dict[str, Any] = {
     "verdict": "holds",
     "parts": [{"case": "l1", "text": "accuracy", "effect": 2.0, "low": 1.2, "high": 2.8, "unit": "points"}],
 }
-TORCH = machine.this().versions["torch"]
+TORCH = versions()["torch"]
 
 
 def table() -> pd.DataFrame:
@@ -93,8 +94,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "reports/index.html").write_text("<p>90 %</p>")
     (root / "reports/timing/seconds.json").write_text("1.5")
     save_file({"weight": np.linspace(0, 1, 9, dtype=np.float32)}, root / "data/runs/none/weights.safetensors")
-    versions = {key: machine.this().versions[key] for key in ("python", "torch", "numpy")}
-    record = {"device": "cpu", "arithmetic": ARITHMETIC, "versions": versions}
+    record = {"device": "cpu", "arithmetic": ARITHMETIC, "versions": versions()}
     (root / "data/runs/none/run.json").write_text(json.dumps(record))
     write_report(root, table(), CLAIM)
     with pytest.MonkeyPatch.context() as patch:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from stages.datasets.archives import MAX_BYTES
 from stages.datasets.manifest import Entry, Manifest, read_manifest, verify, write_manifest
 from stages.errors import UserError, public
+from stages.files import replacing
 
 MIRROR = "REGBENCH_MIRROR"
 """The environment variable that names a mirror: a folder or an http(s) address that holds the files by their names."""
@@ -98,8 +99,8 @@ def _obtain(target: Path, url: str, expected: Entry | None, accept: Accept, name
                 page = "; it is a web page: open the address in a browser to see why" if _is_page(arrived) else ""
                 failures.append(f"  {address}\n    {error}{page}")
             else:
-                arrived.chmod(0o644)
-                arrived.replace(target)
+                with replacing(target) as temporary:
+                    arrived.replace(temporary)
                 return address
     raise (MismatchError if mismatch else UserError)(
         f"{target.name} could not be fetched. Tried:\n"
@@ -196,6 +197,8 @@ def _stream(url: str, target: Path, progress: _Progress) -> None:
             scheme = urlsplit(response.headers["Location"]).scheme.lower()
             if scheme not in ("", "http", "https"):
                 raise UserError(f"the server redirects to an address of {scheme}:, not of http: or https:")
+            if scheme == "http" and urlsplit(response.url).scheme == "https":
+                raise UserError("the server redirects from https: to http:, where others may change what arrives")
 
     try:
         with Session() as session, target.open("wb") as file:

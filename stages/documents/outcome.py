@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 
 from stages import ARITHMETIC, artefacts, files
 
@@ -101,7 +99,7 @@ def write(outcome: ExperimentOutcome, folder: Path) -> None:
         "parameters": outcome.parameters,
         "device": outcome.device,
         "arithmetic": ARITHMETIC,
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "versions": artefacts.versions(),
         "identities": {
             name: asdict(identity) | {"deviation": _finite(identity.deviation)}
             for name, identity in outcome.identities.items()

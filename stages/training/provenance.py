@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from stages import ARITHMETIC, files
-from stages.artefacts import read_json
+from stages.artefacts import read_json, versions
 from stages.config import Params
 from stages.training.device import device_name
 
@@ -29,12 +27,11 @@ def conditions(params: Params, device: torch.device) -> dict[str, dict[str, Any]
     Raises ``UserError`` if what the stage `plan` has found of those is missing or damaged.
     """
     shared = files.sha256(*CODE)
-    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
     return {
         name: {
             "device": device_name(device),
             "arithmetic": ARITHMETIC,
-            "versions": versions,
+            "versions": versions(),
             "code": {"training": shared, **_methods(PLAN / f"{name}.json")},
         }
         for name in params.variants

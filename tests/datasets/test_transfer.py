@@ -6,9 +6,18 @@ import gzip
 import hashlib
 import itertools
 import json
+import ssl
+import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from stages.datasets import transfer
 from stages.datasets.manifest import read_manifest
@@ -69,6 +78,60 @@ def test_redirects_are_followed(served, raw, answer):
     served.answer("/moved", answer(status=302, location="/one"))
     _fetch(served, raw, one=f"{served.address}/moved")
     assert (raw / "one.zip").read_bytes() == ONE
+
+
+@pytest.fixture
+def secure(tmp_path, monkeypatch):
+    """Call it with a location: the address of a server that speaks TLS, is trusted here, and redirects there."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
+    )
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
+    servers = []
+
+    def redirect(location):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(302)
+                self.send_header("Location", location)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return f"https://127.0.0.1:{server.server_port}/moved"
+
+    yield redirect
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_what_is_asked_for_by_https_does_not_arrive_by_http(served, raw, secure, pauses):
+    with pytest.raises(UserError, match="redirects from https: to http:, where others may change what arrives"):
+        _fetch(served, raw, one=secure(f"{served.address}/one"))
+    assert _names(raw) == []
+    assert "/one" not in served.requests
+    assert pauses == []
 
 
 def test_a_missing_file_is_an_error_that_helps(served, raw, pauses):

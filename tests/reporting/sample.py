@@ -301,7 +301,7 @@ def write_run(
         "parameters": variant.parameters(),
         "device": "cpu",
         "arithmetic": "portable",
-        "versions": {"python": "3.11.7", "torch": "2.14.1", "numpy": "2.4.6"},
+        "versions": {"torch": "2.14.1", "numpy": "2.4.6"},
         "replicas": replicas,
     }
     (folder / "run.json").write_text(json.dumps(record))

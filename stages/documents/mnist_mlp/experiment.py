@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from stages import files
+from stages.artefacts import versions
 from stages.datasets import mnist
 from stages.datasets.manifest import RAW
 from stages.documents.base import ExperimentContext
@@ -381,4 +382,4 @@ def _key(settings: MnistMlpSettings, parts: Mapping[str, MnistExamples], device:
     shared = ("stages/networks", "stages/streams.py", "stages/rng.py", "stages/training")
     code = files.sha256(Path(__file__), *map(Path, shared))
     arrays = [array for part in parts.values() for array in part]
-    return address([settings.epochs, code, device.type, torch.__version__], *arrays)
+    return address([settings.epochs, code, device.type, versions()], *arrays)
