@@ -108,14 +108,9 @@ def trial(test: HeldOut, settings: Evaluation) -> Trial:
         "contrast": corruptions.contrast(pictures, settings.contrast_factor),
     }
     everything = np.arange(len(test.labels))
-    plain = select(test.images, [test.labels], test.labels, [everything], CPU).images[0].numpy()
+    plain = select(test.images, [test.labels], test.labels, [everything], CPU).images[0]
     return Trial(
-        test.labels,
-        plain,
-        {
-            name: np.ascontiguousarray(np.moveaxis(2 * images - 1, -1, 1), np.float32)
-            for name, images in corrupted.items()
-        },
+        test.labels, plain.movedim(1, -1).numpy(), {name: 2 * images - 1 for name, images in corrupted.items()}
     )
 
 

@@ -18,9 +18,11 @@ from sklearn.metrics import f1_score
 
 from stages import config, evaluate, tasks
 from stages.config import TRACKS
-from stages.datasets.test_set import read_test
+from stages.datasets.test_set import HeldOut, read_test
+from stages.evaluation.networks import CPU, pictures
 from stages.metrics import METRICS
 from stages.training.device import make_ready
+from stages.training.examples import select
 from tests import small
 
 KEY = evaluate.KEY
@@ -160,7 +162,9 @@ def test_no_bit_of_a_replica_depends_on_its_stack(project: Path, monkeypatch: py
     found = [
         one for variant in params.variants.values() for one in evaluate.saved(variant, evaluate.RUNS, tasks.digest())
     ]
-    together = evaluate.evaluate(found, material, trial, params.evaluation)
+    with monkeypatch.context() as patch:
+        patch.setenv("LOKY_MAX_CPU_COUNT", "2")  # in other processes
+        together = evaluate.evaluate(found, material, trial, params.evaluation)
     tested = {(one.key["variant"], one.key["task"]): number for number, one in enumerate(found)}
     for number in tested.values():
         (alone,) = evaluate.evaluate([found[number]], material, trial, params.evaluation)
@@ -168,6 +172,20 @@ def test_no_bit_of_a_replica_depends_on_its_stack(project: Path, monkeypatch: py
         pd.testing.assert_series_equal(pd.Series(alone.metrics), pd.Series(in_stack.metrics), check_exact=True)
         assert np.array_equal(alone.predicted, in_stack.predicted)
         assert alone.layers == in_stack.layers
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_test_images_are_laid_out_as_those_for_training_in_every_process(channels: int) -> None:
+    """With one channel two layouts are the same pixels in the same order, and convolutions round by which it is."""
+    shape = (7, 8, 8, channels)
+    test = HeldOut(np.random.default_rng(0).integers(0, 256, shape, np.uint8), np.arange(7) % 3)
+    trial = evaluate.trial(test, config.load().evaluation)
+    trained = select(test.images, [test.labels], test.labels, [np.arange(7)], CPU).images[0]
+    for images in (trial.plain, np.array(trial.plain, order="C")):  # as it is here, and as it arrives elsewhere
+        assert torch.equal(pictures(images), trained)
+        assert pictures(images).stride() == trained.stride()
+    for images in trial.corrupted.values():
+        assert pictures(images).stride() == trained.stride()
 
 
 def test_predictions_are_those_of_the_rows(project: Path, runs: pd.DataFrame) -> None:

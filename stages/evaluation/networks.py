@@ -72,7 +72,7 @@ class Trial:
     labels: Array
     """(M,)"""
     plain: Array
-    """float32 (M, C, H, W) in [-1, 1]."""
+    """float32 (M, H, W, C) in [-1, 1]."""
     corrupted: Mapping[str, Array]
     """Such images by what was done to them."""
 
@@ -85,7 +85,7 @@ def evaluate_stack(stack: Sequence[Saved], material: Material, trial: Trial, set
     trained, validated = zip(*parts, strict=True)
     training = select(material.images, columns, material.true, trained, CPU)
     validation = select(material.images, columns, material.true, validated, CPU)
-    test = predict(network, torch.from_numpy(trial.plain))
+    test = predict(network, pictures(trial.plain))
     train, val = predict(network, training.images), predict(network, validation.images)
     disturbed = disturb(network, trial, settings)
     temperatures = best_temperature(val, validation.labels.numpy())
@@ -140,6 +140,12 @@ def restore(stack: Sequence[Saved], material: Material) -> Network:
     return network.eval().requires_grad_(False)
 
 
+def pictures(images: Array) -> Tensor:
+    """Images (M, C, H, W) of (M, H, W, C), laid out as those that networks are trained on: of a single channel, the
+    layout decides how convolutions round."""
+    return torch.from_numpy(images).movedim(-1, 1).contiguous()
+
+
 def predict(network: Network, images: Tensor) -> Array:
     """Log-probabilities (R, N, classes) in float64 of images (N, C, H, W) that all networks see, or (R, N, C, H, W)."""
     return logits(network, images).double().log_softmax(-1).numpy()
@@ -162,9 +168,9 @@ def disturb(network: Network, trial: Trial, settings: Evaluation) -> dict[str, A
     labels = torch.from_numpy(trial.labels).long().expand(network.replicas, -1)
     # As a share of the range from black to white, which is 2 wide.
     fgsm, pgd = 2 * settings.fgsm_epsilon, 2 * settings.pgd_epsilon
-    found = {name: [logits(network, torch.from_numpy(images))] for name, images in trial.corrupted.items()}
+    found = {name: [logits(network, pictures(images))] for name, images in trial.corrupted.items()}
     found |= {"fgsm": [], "pgd": []}
-    plain = batches(network, torch.from_numpy(trial.plain))
+    plain = batches(network, pictures(trial.plain))
     for images, true in zip(plain, labels.split(BATCH, 1), strict=True):
         first = direction(network, images, true)
         found["fgsm"].append(logits(network, fast_gradient_sign(images, first, fgsm)))
