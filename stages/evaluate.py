@@ -85,7 +85,7 @@ def saved(variant: config.Variant, results: Path, data: str) -> Iterator[Saved]:
     history = read_parquet(folder / "history.parquet").sort_values("epoch", kind="stable")
     columns = {name: history[name].to_numpy() for name in history.columns.difference(KEY)}
     rows = history.groupby(KEY[1:]).indices
-    weights = checked(folder / "weights.safetensors")
+    weights = checked(folder / "weights.safetensors").resolve()  # for processes that may have begun elsewhere
     for replica in record["replicas"]:
         own = variant.with_parameters(replica["parameters"])
         place = tuple(replica[name] for name in KEY[1:])

@@ -25,7 +25,7 @@ from stages.documents.base import ExperimentContext
 from stages.documents.decay_scaling import experiment
 from stages.documents.outcome import DataNote, ExperimentOutcome, Identity, Printed
 from stages.errors import UserError
-from stages.training.kept import keep, kept
+from stages.training.kept import keep, kept, packed
 from tests import small
 
 
@@ -53,7 +53,7 @@ def experiment_that(monkeypatch: pytest.MonkeyPatch, finish: Callable[[Path], Ex
     def run(settings: object, context: ExperimentContext) -> ExperimentOutcome:
         file = context.parts / "some/part.stack"
         if not kept(file):
-            keep(file, PART)
+            keep(file, packed(PART))
         return finish(file)
 
     monkeypatch.setattr(experiment, "run", run)
@@ -113,7 +113,7 @@ def test_what_was_not_used_for_long_goes_when_all_is_written(project: Path, monk
     used = PARTS / "some/part.stack"
     another = PARTS.parent / "linear_decay/part.stack"
     for days, file in {**old, 40: used, 50: another}.items():
-        keep(file, PART)
+        keep(file, packed(PART))
         os.utime(file, (0, time.time() - days * 86400))
 
     def finish(file: Path) -> ExperimentOutcome:
