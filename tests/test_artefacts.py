@@ -106,6 +106,7 @@ def readers() -> dict[str, Callable[[], object]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["tune", "train", "claims", "report", "track"])
 def test_a_stage_names_whatever_is_damaged_of_what_it_reads(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str

@@ -120,6 +120,7 @@ def test_a_whole_list_of_files_in_use_stays() -> None:
     assert path.read_text() == "{}"
 
 
+@pytest.mark.slow
 def test_the_pipeline_runs_without_git_and_takes_git_up_again(folder: Path) -> None:
     small.make(folder)
     shutil.copytree(small.ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local"))

@@ -429,6 +429,7 @@ def test_every_filter_that_is_recommended_finds_its_runs(
         assert {run.info.run_name for run in found} == FOUND_BY[text], text
 
 
+@pytest.mark.slow
 def test_the_command_for_deleted_runs_deletes_them(source: str, tmp_path: Path) -> None:
     assert start(tmp_path).wait() == 0
     change("test_accuracy", 0.25, "l1", "clean", 0)
@@ -629,6 +630,7 @@ def test_the_advice_for_a_damaged_database_brings_all_runs_back(
     assert page.read_text() == "<h1>Report</h1>"
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_project_leaves_the_files_of_the_original_alone(source: str, tmp_path: Path) -> None:
     original, copy = tmp_path / "original", tmp_path / "copy"
     original.mkdir()
@@ -697,6 +699,7 @@ def test_runs_whose_files_are_lost_are_made_anew(local: str) -> None:
     assert artifact(after["report"], "index.html").read_text() == "<h1>Report</h1>"
 
 
+@pytest.mark.slow
 def test_two_processes_make_one_store_and_a_deleted_one_is_rebuilt(source: str, tmp_path: Path) -> None:
     """In the store that a plain `mlflow ui` opens in this folder, and without a word from MLflow."""
     processes = [start(tmp_path), start(tmp_path)]

@@ -362,6 +362,7 @@ def test_a_damaged_replica_is_trained_again(
     assert small.contents(RUNS) == trained
 
 
+@pytest.mark.slow
 def test_a_seed_or_a_repeat_more_and_an_edited_variant_train_only_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

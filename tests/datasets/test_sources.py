@@ -56,6 +56,7 @@ class Stripes(Source):
 '''
 
 
+@pytest.mark.slow
 def test_a_new_file_is_a_source(tmp_path: Path) -> None:
     folder = small.make(tmp_path)
     (folder / "stages/datasets/sources/stripes.py").write_text(STRIPES)

@@ -115,6 +115,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_stage_takes_it_up(project: Path) -> None:
     assert "coin: Coins" in small.stage(project, "document", "coin").stdout
     outcomes = pd.read_parquet(project / "data/documents/coin/outcomes.parquet")

@@ -64,6 +64,7 @@ def test_a_second_run_has_nothing_to_do(project: Path) -> None:
     assert small.run(project, "git", "status", "--porcelain").stdout == ""
 
 
+@pytest.mark.slow
 def test_a_forced_run_elsewhere_gives_the_same_to_the_byte(project: Path, tmp_path: Path) -> None:
     """In another folder, with other surroundings and on one core."""
     clone = shutil.copytree(project, tmp_path / small.ELSEWHERE, symlinks=True)
@@ -289,6 +290,7 @@ def test_a_cut_list_of_files_in_use_does_not_stop_it(project: Path) -> None:
     assert repro(project) == []
 
 
+@pytest.mark.slow
 def test_a_killed_pipeline_goes_on_and_ends_the_same(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     environment = small.environment(project)

@@ -428,6 +428,7 @@ def test_every_csv_is_a_table_and_is_linked(documents: dict[str, Document], repo
     assert len(files) > 30
 
 
+@pytest.mark.slow
 def test_every_chart_is_vega_lite(reports: Path) -> None:
     charts = [json.loads(spec) for page in sorted(reports.rglob("*.html")) for spec in CHART.findall(page.read_text())]
     assert len(charts) > 30
@@ -584,6 +585,7 @@ def test_a_project_with_an_address_links_to_it(copy: Path) -> None:
     assert "https://example.org/us/benchmark/blob/main/stages/regularizers/l1.py" in links
 
 
+@pytest.mark.slow
 def test_made_again_the_site_is_the_same_to_the_byte(copy: Path) -> None:
     before = contents(copy / "reports")
     subprocess.run(
