@@ -439,12 +439,27 @@ def test_what_no_training_used_for_long_goes(
     (STORE / "29.replica").unlink()
 
 
-def test_the_number_of_cores_does_not_matter(project: Path, trained: dict[str, bytes], tmp_path: Path) -> None:
-    shutil.copytree(project, tmp_path / "copy", ignore=shutil.ignore_patterns(".cache", "runs", "crossed"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOKY_MAX_CPU_COUNT", "3")
-        small.stage(tmp_path / "copy", "train")
-    assert small.contents(tmp_path / "copy" / RUNS) == trained
+@pytest.mark.parametrize("cores", [1, 3])
+def test_the_number_of_cores_does_not_matter(
+    project: Path,
+    trained: dict[str, bytes],
+    units: set[Unit],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".cache", "runs", "crossed"))
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", str(cores))
+    if cores == 1:
+        again = call(monkeypatch)
+        assert len(again) == len(units)
+        assert set(again) == units
+    else:  # in processes, which cannot tell this one what they train
+        small.stage(copy, "train")
+        assert len(kept(copy)) == len(units)
+    assert small.contents(RUNS) == trained
 
 
 def test_a_training_waits_for_another(project: Path, trained: dict[str, bytes]) -> None:

@@ -18,8 +18,7 @@ import torch
 
 from stages import ARITHMETIC
 from stages.errors import UserError
-from stages.training import parallel
-from stages.training.parallel import in_order, in_processes
+from stages.training.parallel import cores, in_order, in_processes
 from tests.small import ROOT
 
 SMALLEST = 2.0**-140
@@ -28,10 +27,20 @@ SMALLEST = 2.0**-140
 
 @pytest.fixture(params=[1, 2], ids=["here", "beside"])
 def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", str(request.param))
-    if parallel.cores() < request.param:
+    return use(request.param, monkeypatch)
+
+
+@pytest.fixture
+def _beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(2, monkeypatch)
+
+
+def use(count: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let so many processes work, or skip the test where there are not as many cores."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", str(count))
+    if cores() < count:
         pytest.skip("this machine has one core")
-    return int(request.param)
+    return count
 
 
 def squared(item: int, plus: int = 0) -> tuple[int, int]:
@@ -85,7 +94,7 @@ def test_results_are_the_same_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> Non
     """Of arrays that are shared through a file, too."""
     images = np.random.default_rng(0).random((10, 200, 200), np.float32)
     here = in_order(partial(bits, images=images), range(8))
-    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+    use(2, monkeypatch)
     assert in_order(partial(bits, images=images), range(8)) == here
 
 
@@ -108,8 +117,8 @@ def die(item: int) -> int:
     return item
 
 
-def test_a_process_that_is_killed_is_named_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+@pytest.mark.usefixtures("_beside")
+def test_a_process_that_is_killed_is_named_as_that() -> None:
     with pytest.raises(UserError, match="was killed, most likely because memory ran out"):
         in_order(die, range(10))
     assert in_order(squared, [2])[0][0] == 4
@@ -120,6 +129,7 @@ def note(item: int, folder: Path) -> None:
     time.sleep(60)
 
 
+@pytest.mark.usefixtures("_beside")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, how: signal.Signals) -> None:
     code = (
@@ -127,8 +137,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, how: signal
         "from tests.training.test_parallel import note; "
         f"parallel.in_order(partial(note, folder=Path({json.dumps(str(tmp_path))})), range(10))"
     )
-    two = os.environ | {"LOKY_MAX_CPU_COUNT": "2"}
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=two, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
     wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
     assert process.poll() is None
     process.send_signal(how)
